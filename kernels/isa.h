@@ -1,0 +1,22 @@
+// The instruction set of the CPU kernels: chosen once per process, the best that the machine has, unless SLN_ISA
+// (avx512 | avx2 | sse4) names another.
+#pragma once
+
+#include <stdexcept>
+
+namespace sln::cpu {
+
+enum class Isa { kSse4, kAvx2, kAvx512 };
+
+// Returns the instruction set in use. Reads SLN_ISA at the first call only.
+// Throws std::invalid_argument where SLN_ISA names an unknown one or one that this machine lacks.
+Isa isa();
+
+// "avx512", "avx2" or "sse4".
+const char* isa_name(Isa isa);
+
+// Measured fp32 fused multiply-add rate of `threads` threads together, in FLOP/s (1 FMA = 2 FLOP), best of several
+// short runs of a register-only loop. Takes about 0.2 s.
+double measure_peak_flops(int threads);
+
+}  // namespace sln::cpu

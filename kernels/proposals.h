@@ -1,0 +1,35 @@
+// From RPN maps to boxes: decode, clip, order, top pre_nms, minimum side, greedy NMS, first max_rois (network description, 5).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sln {
+
+struct ProposalParams {
+  const float* objectness = nullptr;  // (grid*grid, objectness_stride) logits; channel a belongs to anchor a
+  int objectness_stride = 0;          // floats
+  const float* deltas = nullptr;      // (grid*grid, deltas_stride); channels 4a..4a+3 are dx, dy, dw, dh
+  int deltas_stride = 0;              // floats
+  const float* anchors = nullptr;     // (grid*grid*anchors_per_cell, 4) cx, cy, w, h, canvas pixels
+  int grid = 0;                       // cells per axis
+  int anchors_per_cell = 0;           // A
+  float side = 0;                     // S, canvas pixels; boxes are clipped to [0, S]
+  int pre_nms = 0;                    // candidates before NMS
+  float nms_iou = 0;                  // suppressed where IoU > nms_iou
+  float min_box = 0;                  // boxes with a side below it are dropped, canvas pixels
+  int max_rois = 0;                   // N, at most
+  float score_threshold = 0;          // boxes with sigmoid(logit) < it end here; 0 keeps all
+  float* boxes = nullptr;             // (max_rois, 4) x0 y0 x1 y1, canvas pixels
+  float* scores = nullptr;            // (max_rois) sigmoid(logit)
+  int32_t* anchor_index = nullptr;    // (max_rois) flat anchor index i = (y*grid + x)*A + a
+  int32_t* count = nullptr;           // (1) slots in use; later ones are left untouched
+  void* workspace = nullptr;          // proposals_workspace_bytes(), 64-byte aligned
+};
+
+namespace cpu {
+class ThreadPool;
+size_t proposals_workspace_bytes(int total_anchors, int pre_nms);
+void proposals(const ProposalParams& params, ThreadPool& pool);
+}  // namespace cpu
+}  // namespace sln
