@@ -1,0 +1,1 @@
+"""The Semantics Layering Network in PyTorch: definition, seeded weights, probe, ONNX export."""

@@ -1,0 +1,128 @@
+"""Seeded weights that make every stage do real work, without training.
+
+Random convolutions and BN statistics come from NumPy's RandomState, whose streams are frozen, one
+stream per layer, so the same seed gives the same weights under every PyTorch. A plain random
+network would still be useless: its logits are nearly constant. So the weights are calibrated once
+on the probe canvas while it runs through the network: every convolution before a BN gets a power
+of two that brings its output near unit variance, and every output layer a factor and a bias per
+channel that give its logits the wanted spread. Measured factors are rounded coarsely, so that
+PyTorch versions, which differ in the last bits, arrive at the same weights.
+"""
+
+import math
+import zlib
+from typing import Dict, Tuple
+
+import numpy
+import torch
+from torch import nn
+
+from models.fingerprint import run_probe
+from models.network import SemanticsLayeringNetwork
+
+# Output layer -> (standard deviation, mean) of its channels on the probe. The shift of channel 0
+# ("not this object") balances it against the other K channels together.
+TARGETS: Dict[str, Tuple[float, float]] = {
+    "glm.conv3": (3.0, 0.0),
+    "rpn.objectness": (4.0, 0.0),
+    "rpn.deltas": (0.25, 0.0),
+    "ilm.conv3": (3.0, 0.0),
+    "refine.conv3": (3.0, 0.0),
+}
+NOT_THIS_OBJECT_SHIFT = {"ilm.conv3": 1.5, "refine.conv3": 1.5}
+
+
+def _stream(seed: int, name: str) -> numpy.random.RandomState:
+    """An own random stream per tensor, independent of the order of the layers."""
+    return numpy.random.RandomState([seed & 0xFFFFFFFF, zlib.crc32(name.encode("ascii"))])
+
+
+def _seed_conv(conv: nn.Conv2d, name: str, seed: int) -> None:
+    """He-style normal weights whose filters sum to zero.
+
+    Inputs are mostly ReLU outputs with a positive mean; a filter that sums to zero ignores it.
+    Otherwise the mean grows from layer to layer until no place differs from another.
+    """
+    shape = tuple(conv.weight.shape)
+    values = _stream(seed, name).standard_normal(shape) * math.sqrt(2.0 / numpy.prod(shape[1:]))
+    values -= values.mean(axis=(1, 2, 3), keepdims=True)
+    conv.weight.copy_(torch.from_numpy(values.astype(numpy.float32)))
+    if conv.bias is not None:
+        # Never all zero: an exporter may drop such a bias from the graph.
+        biases = 0.25 * _stream(seed, name + ".bias").standard_normal(shape[0])
+        conv.bias.copy_(torch.from_numpy(biases.astype(numpy.float32)))
+
+
+def _seed_bn(bn: nn.BatchNorm2d, name: str, seed: int) -> None:
+    """Random statistics around those of unit-variance inputs.
+
+    The last BN of a residual branch is damped, so that variance grows slowly over the blocks.
+    """
+    stream, count = _stream(seed, name), bn.num_features
+    damping = 0.5 if name.endswith("bn3") else 1.0
+    values = {
+        "weight": damping * stream.uniform(0.7, 1.3, count),
+        "bias": 0.25 * stream.standard_normal(count),
+        "running_mean": 0.25 * stream.standard_normal(count),
+        "running_var": stream.uniform(0.5, 1.5, count),
+    }
+    for key, value in values.items():
+        getattr(bn, key).copy_(torch.from_numpy(value.astype(numpy.float32)))
+
+
+def round_mantissa(value: float, bits: int) -> float:
+    """Rounds a positive value to `bits` bits after the leading one."""
+    fraction, exponent = math.frexp(value)
+    return math.ldexp(round(math.ldexp(fraction, bits + 1)), exponent - bits - 1)
+
+
+def _calibrate_inner(conv: nn.Conv2d, _inputs, output: torch.Tensor) -> torch.Tensor:
+    """Forward hook: scales the layer by the power of two that brings its output nearest to RMS 1."""
+    rms = float(torch.sqrt(torch.mean(output.double() ** 2)))
+    if rms == 0.0:
+        return output
+    factor = 2.0 ** round(-math.log2(rms))
+    conv.weight.mul_(factor)
+    if conv.bias is not None:
+        conv.bias.mul_(factor)
+    return output * factor
+
+
+def _calibrate_output(name: str):
+    """Forward hook maker: gives each channel of an output layer its target spread and mean."""
+    std, mean = TARGETS[name]
+
+    def hook(conv: nn.Conv2d, _inputs, output: torch.Tensor) -> torch.Tensor:
+        flat = output.double().permute(1, 0, 2, 3).reshape(output.shape[1], -1)
+        if flat.shape[1] == 0:
+            return output
+        target = torch.full((flat.shape[0],), mean, dtype=torch.float64)
+        target[0] += NOT_THIS_OBJECT_SHIFT.get(name, 0.0)
+        spread = torch.clamp(flat.std(dim=1, unbiased=False), min=1e-6)
+        factors = torch.tensor([round_mantissa(std / float(s), 5) for s in spread])
+        shifts = torch.round(8.0 * (target - flat.mean(dim=1) * factors.double())).float() / 8.0
+        conv.weight.mul_(factors.reshape(-1, 1, 1, 1))
+        conv.bias.mul_(factors).add_(shifts)
+        return output * factors.reshape(1, -1, 1, 1) + shifts.reshape(1, -1, 1, 1)
+
+    return hook
+
+
+@torch.no_grad()
+def seed_weights(network: SemanticsLayeringNetwork, seed: int) -> None:
+    """Fills the network with the weights of `seed` (any non-negative number below 2^32)."""
+    if not 0 <= seed < 2 ** 32:
+        raise ValueError(f"seed: expected 0 <= seed < 2^32, found {seed}")
+    hooks = []
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            _seed_conv(module, name, seed)
+            hook = _calibrate_output(name) if name in TARGETS else _calibrate_inner
+            hooks.append(module.register_forward_hook(hook))
+        elif isinstance(module, nn.BatchNorm2d):
+            _seed_bn(module, name, seed)
+    try:
+        run_probe(network)
+    finally:
+        for hook in hooks:
+            hook.remove()
