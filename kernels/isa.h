@@ -12,6 +12,9 @@ enum class Isa { kSse4, kAvx2, kAvx512 };
 // Throws std::invalid_argument where SLN_ISA names an unknown one or one that this machine lacks.
 Isa isa();
 
+// Whether this machine has it, SLN_ISA aside.
+bool isa_supported(Isa isa);
+
 // "avx512", "avx2" or "sse4".
 const char* isa_name(Isa isa);
 

@@ -1,0 +1,75 @@
+#include "kernels/isa.h"
+
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace sln::cpu {
+namespace {
+
+struct Choice {
+  Isa isa = Isa::kSse4;
+  std::string error;  // empty, or why there is no choice
+};
+
+Choice choose() {
+  constexpr Isa kBestFirst[] = {Isa::kAvx512, Isa::kAvx2, Isa::kSse4};
+  const char* wanted = std::getenv("SLN_ISA");
+  Choice choice;
+  if (wanted == nullptr || *wanted == '\0') {
+    for (const Isa isa : kBestFirst) {
+      if (!isa_supported(isa)) continue;
+      choice.isa = isa;
+      return choice;
+    }
+    choice.error = "this machine lacks SSE4.2, AES or PCLMUL, which the slowest of the CPU kernels need";
+    return choice;
+  }
+  for (const Isa isa : kBestFirst) {
+    if (std::string(wanted) != isa_name(isa)) continue;
+    choice.isa = isa;
+    if (!isa_supported(isa)) choice.error = std::string("SLN_ISA asks for ") + wanted + ", which this machine lacks";
+    return choice;
+  }
+  choice.error = std::string("SLN_ISA must be avx512, avx2 or sse4, not '") + wanted + "'";
+  return choice;
+}
+
+}  // namespace
+
+bool isa_supported(Isa isa) {
+  // Highway's detection asks the operating system as well, not only the processor.
+  const int64_t targets = hwy::SupportedTargets();
+  switch (isa) {
+    case Isa::kAvx512:
+      return (targets & HWY_AVX3) != 0;
+    case Isa::kAvx2:
+      return (targets & HWY_AVX2) != 0;
+    case Isa::kSse4:
+      break;
+  }
+  return (targets & HWY_SSE4) != 0;
+}
+
+Isa isa() {
+  // An error is kept as well: SLN_ISA is read once, whatever it says.
+  static const Choice choice = choose();
+  if (!choice.error.empty()) throw std::invalid_argument(choice.error);
+  return choice.isa;
+}
+
+const char* isa_name(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kSse4:
+      break;
+  }
+  return "sse4";
+}
+
+}  // namespace sln::cpu

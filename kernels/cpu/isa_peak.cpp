@@ -1,0 +1,74 @@
+// The rate of fused multiply-adds that this machine reaches in registers: what "% of peak" is measured against.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "kernels/isa.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/isa_peak.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/dispatch.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sln::cpu::HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Runs `rounds` times 12 independent multiply-adds (more than any machine has in flight) and returns their number of
+// lanes over all; *sink keeps the compiler from dropping them.
+int64_t fma_rounds(int64_t rounds, float* sink) {
+  const hn::ScalableTag<float> d;
+  const auto x = hn::Set(d, sink[0]);
+  const auto y = hn::Set(d, sink[1]);
+  auto a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, a8 = x, a9 = x, a10 = x, a11 = x;
+  for (int64_t i = 0; i < rounds; ++i) {
+    a0 = hn::MulAdd(a0, x, y), a1 = hn::MulAdd(a1, x, y), a2 = hn::MulAdd(a2, x, y), a3 = hn::MulAdd(a3, x, y);
+    a4 = hn::MulAdd(a4, x, y), a5 = hn::MulAdd(a5, x, y), a6 = hn::MulAdd(a6, x, y), a7 = hn::MulAdd(a7, x, y);
+    a8 = hn::MulAdd(a8, x, y), a9 = hn::MulAdd(a9, x, y), a10 = hn::MulAdd(a10, x, y), a11 = hn::MulAdd(a11, x, y);
+  }
+  const auto s0 = hn::Add(hn::Add(a0, a1), hn::Add(a2, a3));
+  const auto s1 = hn::Add(hn::Add(a4, a5), hn::Add(a6, a7));
+  const auto s2 = hn::Add(hn::Add(a8, a9), hn::Add(a10, a11));
+  hn::StoreU(hn::Add(hn::Add(s0, s1), s2), d, sink);
+  return rounds * 12 * static_cast<int64_t>(hn::Lanes(d));
+}
+
+}  // namespace
+}  // namespace sln::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sln::cpu {
+
+double measure_peak_flops(int threads) {
+  constexpr int kRuns = 12;
+  constexpr int64_t kRounds = 800 * 1000;  // about 3 to 5 ms
+  using Clock = std::chrono::steady_clock;
+  const auto rounds = SLN_SELECT(fma_rounds);
+  // Each thread times its own runs; what they reach together is the sum, so none waits for another's start.
+  std::vector<double> rate(static_cast<size_t>(std::max(1, threads)), 0.0);
+  const auto measure = [&](size_t index) {
+    for (int run = 0; run < kRuns; ++run) {
+      float sink[16] = {0.5f,
+                        0.25f};  // the fixed point of a = a/2 + 1/4, so no value ever becomes subnormal or infinite
+      const Clock::time_point start = Clock::now();
+      const int64_t fmas = rounds(kRounds, sink);
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      rate[index] = std::max(rate[index], 2.0 * static_cast<double>(fmas) / seconds);
+    }
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < rate.size(); ++i) others.emplace_back(measure, i);
+  measure(0);
+  for (std::thread& thread : others) thread.join();
+  double sum = 0;
+  for (const double r : rate) sum += r;
+  return sum;
+}
+
+}  // namespace sln::cpu
+#endif
