@@ -21,7 +21,8 @@ struct PoolParams {
 namespace cpu {
 class ThreadPool;
 void max_pool(const PoolParams& params, ThreadPool& pool);
-// Sum in (row, column) order, each sum one chain of additions from the first value, then multiplied by 1/(kernel*kernel).
+// Sum in (row, column) order, each sum one chain of additions from the first value, then multiplied by
+// 1/(kernel*kernel).
 void average_pool(const PoolParams& params, ThreadPool& pool);
 }  // namespace cpu
 }  // namespace sln

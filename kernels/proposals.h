@@ -1,4 +1,8 @@
-// From RPN maps to boxes: decode, clip, order, top pre_nms, minimum side, greedy NMS, first max_rois (network description, 5).
+// From RPN maps to boxes: decode, clip, order, top pre_nms, minimum side, greedy NMS, first max_rois (network
+// description, 5).
+//
+// Order: logit descending, then index ascending; -0 equals +0, NaN logits come last. A box with a NaN coordinate is
+// dropped with the small ones, and one with a NaN score at the end, whatever the threshold.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +33,7 @@ struct ProposalParams {
 
 namespace cpu {
 class ThreadPool;
+// total_anchors = grid * grid * anchors_per_cell.
 size_t proposals_workspace_bytes(int total_anchors, int pre_nms);
 void proposals(const ProposalParams& params, ThreadPool& pool);
 }  // namespace cpu

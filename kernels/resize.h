@@ -12,13 +12,13 @@ struct ResizeParams {
   int width = 0;                    // image pixels
   int height = 0;                   // image pixels
   ptrdiff_t row_bytes = 0;          // bytes from row to row, >= 3 * width
-  float* canvas = nullptr;          // (side, side, 4): R, G, B normalised, fourth channel 0; rows >= h and columns >= w are 0
-  int side = 0;                     // S
-  int scaled_width = 0;             // w
-  int scaled_height = 0;            // h
-  float mean[3] = {0, 0, 0};        // grey levels
-  float std[3] = {1, 1, 1};         // grey levels
-  void* workspace = nullptr;        // resize_workspace_bytes(side), 64-byte aligned
+  float* canvas = nullptr;    // (side, side, 4): R, G, B normalised, fourth channel 0; rows >= h and columns >= w are 0
+  int side = 0;               // S
+  int scaled_width = 0;       // w
+  int scaled_height = 0;      // h
+  float mean[3] = {0, 0, 0};  // grey levels
+  float std[3] = {1, 1, 1};   // grey levels
+  void* workspace = nullptr;  // resize_workspace_bytes(side, pool.threads()), 64-byte aligned
 };
 
 namespace cpu {

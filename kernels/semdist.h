@@ -10,11 +10,12 @@ namespace sln {
 struct SoftmaxParams {
   const float* src = nullptr;  // (pixels, src_stride) logits
   int64_t pixels = 0;
-  int src_stride = 0;    // floats
-  int channels = 0;      // K+1
-  float* dst = nullptr;  // (pixels, dst_stride) probabilities; only `channels` (+ zero_pad) floats are written per pixel
-  int dst_stride = 0;    // floats
-  int zero_pad = 0;      // floats set to 0 after the last channel
+  int src_stride = 0;  // floats
+  int channels = 0;    // K+1
+  float* dst =
+      nullptr;         // (pixels, dst_stride) probabilities; only `channels` (+ zero_pad) floats are written per pixel
+  int dst_stride = 0;  // floats
+  int zero_pad = 0;    // floats set to 0 after the last channel
   float* semdist = nullptr;  // (pixels, semdist_stride) or null: sum over l of (1 - l) * p[1+l], one fmaf chain from 0
   int semdist_stride = 0;    // floats
 };
@@ -25,10 +26,10 @@ struct RefineParams {
   const float* ilm_logits = nullptr;  // (pixels, logits_stride)
   const float* residual = nullptr;    // (pixels, logits_stride)
   int64_t pixels = 0;
-  int logits_stride = 0;       // floats
-  int channels = 0;            // K+1
-  float* layers = nullptr;     // (rois, K+1, P*P): planes, as decode reads them
-  int pixels_per_roi = 0;      // P*P; pixels is a multiple of it
+  int logits_stride = 0;        // floats
+  int channels = 0;             // K+1
+  float* layers = nullptr;      // (rois, K+1, P*P): planes, as decode reads them
+  int pixels_per_roi = 0;       // P*P; pixels is a multiple of it
   float* confidence = nullptr;  // (pixels)
   uint8_t* level = nullptr;     // (pixels), 0..K-1
 };

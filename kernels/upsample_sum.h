@@ -1,5 +1,6 @@
 // The low-resolution fuse: a 1x1 convolution commutes with bilinear resizing, so the encoder's fuse convolution runs on
-// each stage at the stage's own size and only its result is enlarged. This op adds up to three maps of lower resolution.
+// each stage at the stage's own size and only its result is enlarged. This op writes the sum of up to three enlarged
+// maps (dst is overwritten, not added to); the stage at dst's own size then takes it as its convolution's residual.
 #pragma once
 
 namespace sln {
@@ -22,7 +23,8 @@ struct UpsampleSumParams {
 
 namespace cpu {
 class ThreadPool;
-// Bilinear, half_pixel, taps clamped at the border: lerp(a, b, t) = fmaf(t, b - a, a), x first, then y (math/bilinear.h).
+// Bilinear, half_pixel, taps clamped at the border: lerp(a, b, t) = fmaf(t, b - a, a), x first, then y
+// (math/bilinear.h).
 void upsample_sum(const UpsampleSumParams& params, ThreadPool& pool);
 }  // namespace cpu
 }  // namespace sln

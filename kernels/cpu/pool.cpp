@@ -1,0 +1,104 @@
+// Max and average pooling: vectors over channels, threads over output rows.
+#include "kernels/pool.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "kernels/cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/pool.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/vector_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sln::cpu::HWY_NAMESPACE {
+namespace {
+
+// The part of a window that lies on the map: rows [y0, y1), columns [x0, x1).
+struct Window {
+  int y0, y1, x0, x1;
+};
+
+HWY_INLINE Window window_at(const PoolParams& p, int out_y, int out_x) {
+  const int y = out_y * p.stride - p.pad;
+  const int x = out_x * p.stride - p.pad;
+  return {std::max(y, 0), std::min(y + p.kernel, p.in_h), std::max(x, 0), std::min(x + p.kernel, p.in_w)};
+}
+
+// One output pixel, channels [c, c + Lanes(d)).
+template <class D>
+HWY_INLINE void max_window(D d, const PoolParams& p, const Window& window, size_t c, float* out) {
+  auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
+  for (int y = window.y0; y < window.y1; ++y) {
+    const float* row = p.src + static_cast<size_t>(y) * p.in_w * p.src_stride + c;
+    for (int x = window.x0; x < window.x1; ++x) {
+      best = hn::Max(best, hn::LoadU(d, row + static_cast<size_t>(x) * p.src_stride));
+    }
+  }
+  hn::StoreU(best, d, out + c);
+}
+
+template <class D>
+HWY_INLINE void average_window(D d, const PoolParams& p, const Window& window, size_t c, float* out) {
+  const float* first = p.src + (static_cast<size_t>(window.y0) * p.in_w + window.x0) * p.src_stride + c;
+  auto sum = hn::LoadU(d, first);
+  for (int y = 0; y < p.kernel; ++y) {
+    const float* row = first + static_cast<size_t>(y) * p.in_w * p.src_stride;
+    for (int x = y == 0 ? 1 : 0; x < p.kernel; ++x) {
+      sum = hn::Add(sum, hn::LoadU(d, row + static_cast<size_t>(x) * p.src_stride));
+    }
+  }
+  const float scale = 1.0f / static_cast<float>(p.kernel * p.kernel);
+  hn::StoreU(hn::Mul(sum, hn::Set(d, scale)), d, out + c);
+}
+
+template <bool kMax>
+HWY_INLINE void pool_rows(const PoolParams& p, int64_t begin, int64_t end) {
+  const size_t channels = static_cast<size_t>(p.channels);
+  for (int64_t y = begin; y < end; ++y) {
+    for (int x = 0; x < p.out_w; ++x) {
+      const Window window = window_at(p, static_cast<int>(y), x);
+      float* out = p.dst + (static_cast<size_t>(y) * p.out_w + x) * p.dst_stride;
+      for_each_channel(channels, [&](auto d, size_t c) HWY_ATTR {
+        if (kMax) {
+          max_window(d, p, window, c, out);
+        } else {
+          average_window(d, p, window, c, out);
+        }
+      });
+      zero_channel_padding(out, channels);
+    }
+  }
+}
+
+void max_pool_rows(const PoolParams& p, int64_t begin, int64_t end) {
+  pool_rows<true>(p, begin, end);
+}
+void average_pool_rows(const PoolParams& p, int64_t begin, int64_t end) {
+  pool_rows<false>(p, begin, end);
+}
+
+}  // namespace
+}  // namespace sln::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sln::cpu {
+
+void max_pool(const PoolParams& params, ThreadPool& pool) {
+  const auto rows = SLN_SELECT(max_pool_rows);
+  pool.parallel_for(params.out_h, [&](int64_t begin, int64_t end, int) { rows(params, begin, end); });
+}
+
+void average_pool(const PoolParams& params, ThreadPool& pool) {
+  const auto rows = SLN_SELECT(average_pool_rows);
+  pool.parallel_for(params.out_h, [&](int64_t begin, int64_t end, int) { rows(params, begin, end); });
+}
+
+}  // namespace sln::cpu
+#endif  // HWY_ONCE
