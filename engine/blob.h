@@ -48,8 +48,8 @@ class Blob {
 };
 
 // Writes a blob to path: to a temporary file in the same folder first, which is synchronised and renamed, or removed on
-// failure. `metadata` needs config, weights, source_sha256 and may hold fingerprint; version, hashes and CRCs are added here.
-// `tensors` must be exactly blob_tensors(config).
+// failure. `metadata` needs config, weights, source_sha256 and may hold fingerprint; version, hashes and CRCs are added
+// here. `tensors` must be exactly blob_tensors(config).
 void write_blob(const std::string& path, const Metadata& metadata, const std::vector<Tensor>& tensors);
 
 // CRC-32C (Castagnoli) of bytes, continued from crc (0 to begin).

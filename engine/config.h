@@ -7,30 +7,30 @@
 namespace sln {
 
 struct Config {
-  std::string network;        // "sln"
-  std::string encoder;        // "resnet"
-  int side = 0;               // S, canvas side in pixels
-  int layers = 0;             // K, visibility levels
-  int feature_channels = 0;   // C
-  int head_channels = 0;      // H
-  int roi_side = 0;           // P
-  int max_rois = 0;           // N
-  std::vector<int> blocks;    // bottlenecks per encoder stage, four stages
-  int stem_channels = 0;      // channels of the stem and width of stage 1
+  std::string network;       // "sln"
+  std::string encoder;       // "resnet"
+  int side = 0;              // S, canvas side in pixels
+  int layers = 0;            // K, visibility levels
+  int feature_channels = 0;  // C
+  int head_channels = 0;     // H
+  int roi_side = 0;          // P
+  int max_rois = 0;          // N
+  std::vector<int> blocks;   // bottlenecks per encoder stage, four stages
+  int stem_channels = 0;     // channels of the stem and width of stage 1
   int rpn_channels = 0;
-  int rpn_stride = 0;         // canvas pixels per RPN cell, a multiple of 4
+  int rpn_stride = 0;                 // canvas pixels per RPN cell, a multiple of 4
   std::vector<double> anchor_ratios;  // height / width
   std::vector<double> anchor_scales;  // fractions of S
-  int pre_nms = 0;            // candidates before the NMS of boxes
-  double nms_iou = 0;         // boxes are suppressed where IoU > nms_iou
-  double min_box = 0;         // smallest side of a box, fraction of S
-  double mean[3] = {0, 0, 0};  // RGB, grey levels
-  double std[3] = {1, 1, 1};   // RGB, grey levels
+  int pre_nms = 0;                    // candidates before the NMS of boxes
+  double nms_iou = 0;                 // boxes are suppressed where IoU > nms_iou
+  double min_box = 0;                 // smallest side of a box, fraction of S
+  double mean[3] = {0, 0, 0};         // RGB, grey levels
+  double std[3] = {1, 1, 1};          // RGB, grey levels
   double bn_eps = 1e-5;
 
-  int grid() const { return side / rpn_stride; }                                                      // RPN cells per axis
+  int grid() const { return side / rpn_stride; }  // RPN cells per axis
   int anchors_per_cell() const { return static_cast<int>(anchor_ratios.size() * anchor_scales.size()); }  // A
-  int map_side() const { return side / 4; }                                                           // side of F and G
+  int map_side() const { return side / 4; }  // side of F and G
 };
 
 // Parses and validates a config. `where` names the source in errors ("FILE: sln.config"). Unknown, missing or

@@ -31,8 +31,8 @@ struct Layer {
 
 // The encoder's fuse convolution of the ONNX graph (one 1x1 over the concatenation C2..C5) appears as four layers
 // encoder.fuse.c2 .. encoder.fuse.c5, the slices of its weight along the input channels: it commutes with the bilinear
-// resize, so each runs at its stage's own size. encoder.fuse.c2 carries the bias, adds the enlarged sum of the others as
-// its residual, and the ReLU.
+// resize, so each runs at its stage's own size. encoder.fuse.c2 carries the bias, adds the enlarged sum of the others
+// as its residual, and the ReLU.
 std::vector<Layer> layer_table(const Config& config);
 
 // Names and shapes of all tensors of the blob, in file order (by layer, weight before bias).

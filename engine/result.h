@@ -15,18 +15,18 @@ struct ResultObject {
   float score = 0;
   float objectness = 0;
   float mean_confidence = 0;
-  int proposal = 0;  // slot among the proposals
-  int anchor = 0;    // flat anchor index
-  int64_t amodal_area = 0;   // image pixels
-  int64_t visible_area = 0;  // image pixels
-  std::vector<int64_t> level_counts;  // (K) image pixels
-  Runs amodal, visible, hidden;       // on the image grid
+  int proposal = 0;                                 // slot among the proposals
+  int anchor = 0;                                   // flat anchor index
+  int64_t amodal_area = 0;                          // image pixels
+  int64_t visible_area = 0;                         // image pixels
+  std::vector<int64_t> level_counts;                // (K) image pixels
+  Runs amodal, visible, hidden;                     // on the image grid
   std::string amodal_rle, visible_rle, hidden_rle;  // compressed COCO text
 };
 
 struct ResultPair {
-  int a = 0, b = 0;  // object indices, a < b
-  int order = 0;     // 1: a in front, -1: b in front, 0: undecided
+  int a = 0, b = 0;            // object indices, a < b
+  int order = 0;               // 1: a in front, -1: b in front, 0: undecided
   int64_t overlap = 0;         // pixels of Omega, canvas grid
   int regions = 0;             // 4-connected regions of R > 0 and of R < 0
   int64_t largest_region = 0;  // pixels, canvas grid

@@ -1,7 +1,7 @@
 /* sln: amodal instance segmentation with the Semantics Layering Network (SLN). This header is the manual of the C API.
  *
- * From one photo the engine finds every object, its whole (amodal) shape with what is hidden, its visible part, and who is in
- * front of whom.
+ * From one photo the engine finds every object, its whole (amodal) shape with what is hidden, its visible part, and who
+ * is in front of whom.
  *
  *   #include <sln.h>
  *   sln_model* model = NULL; sln_options* options = NULL; sln_engine* engine = NULL; sln_result* result = NULL;
@@ -19,12 +19,12 @@
  *
  * Threads: a model is immutable and may be used by many threads. An engine and a result belong to one thread at a time;
  * use one engine per thread. The engine's own worker threads exist only while it does.
- * Lifetimes: every *_destroy accepts NULL. An engine keeps what it needs of its model, so the model may go first. A result is
- * independent of engine and model.
- * Errors: functions return SLN_OK (0) or a status; sln_last_error() then gives one line of text for this thread. No function
- * prints, aborts or exits. Outputs are untouched on failure, unless said otherwise.
- * Structs that the library fills begin with struct_size, which the caller sets to sizeof; later versions append fields only.
- * Coordinates are continuous: pixel i covers [i, i+1). Image origin is the top left corner. */
+ * Lifetimes: every *_destroy accepts NULL. An engine keeps what it needs of its model, so the model may go first. A
+ * result is independent of engine and model. Errors: functions return SLN_OK (0) or a status; sln_last_error() then
+ * gives one line of text for this thread. No function prints, aborts or exits. Outputs are untouched on failure, unless
+ * said otherwise. Structs that the library fills begin with struct_size, which the caller sets to sizeof; later
+ * versions append fields only. Coordinates are continuous: pixel i covers [i, i+1). Image origin is the top left
+ * corner. */
 #ifndef SLN_H
 #define SLN_H
 
@@ -70,19 +70,20 @@ SLN_API const char* sln_last_error(void);
 /* Opens and validates a weight blob (.safetensors, written by `sln import`). */
 SLN_API sln_status sln_model_open(const char* path, sln_model** model);
 SLN_API void sln_model_destroy(sln_model* model);
-/* Value of a metadata key of the blob ("config", "weights", "source_sha256", ...), NULL if absent. Owned by the model. */
+/* Value of a metadata key of the blob ("config", "weights", "source_sha256", ...), NULL if absent. Owned by the model.
+ */
 SLN_API const char* sln_model_metadata(const sln_model* model, const char* key);
 
 typedef struct sln_model_info {
   size_t struct_size;
-  int32_t side;             /* S, side of the canvas, pixels */
-  int32_t levels;           /* K, visibility levels */
-  int32_t roi_side;         /* P, cells */
-  int32_t max_rois;         /* N */
-  int32_t layer_count;      /* weight-bearing layers */
-  int64_t parameters;       /* floats in the blob */
-  int64_t macs;             /* multiply-accumulates of one image with all max_rois RoIs, as executed */
-  int64_t file_bytes;       /* size of the blob */
+  int32_t side;        /* S, side of the canvas, pixels */
+  int32_t levels;      /* K, visibility levels */
+  int32_t roi_side;    /* P, cells */
+  int32_t max_rois;    /* N */
+  int32_t layer_count; /* weight-bearing layers */
+  int64_t parameters;  /* floats in the blob */
+  int64_t macs;        /* multiply-accumulates of one image with all max_rois RoIs, as executed */
+  int64_t file_bytes;  /* size of the blob */
 } sln_model_info;
 SLN_API sln_status sln_model_get_info(const sln_model* model, sln_model_info* info);
 
@@ -91,12 +92,12 @@ typedef struct sln_layer_info {
   const char* name;  /* owned by the model */
   const char* stage; /* owned by the model */
   int32_t in_channels, out_channels, kernel, stride, pad, dilation;
-  int32_t out_side;      /* pixels */
-  int32_t relu;          /* 0 or 1 */
-  int32_t residual;      /* 0 or 1 */
-  int32_t per_roi;       /* 0 or 1 */
-  int64_t parameters;    /* floats */
-  int64_t macs;          /* for one image, all RoIs */
+  int32_t out_side;       /* pixels */
+  int32_t relu;           /* 0 or 1 */
+  int32_t residual;       /* 0 or 1 */
+  int32_t per_roi;        /* 0 or 1 */
+  int64_t parameters;     /* floats */
+  int64_t macs;           /* for one image, all RoIs */
   uint32_t weight_crc32c; /* of the weight tensor's bytes */
 } sln_layer_info;
 /* index in [0, layer_count). */
@@ -130,29 +131,29 @@ SLN_API sln_status sln_engine_run_canvas(sln_engine* engine, const float* canvas
 
 typedef struct sln_engine_info {
   size_t struct_size;
-  const char* device;     /* "cpu" */
-  const char* isa;        /* "avx512", "avx2", "sse4" */
+  const char* device; /* "cpu" */
+  const char* isa;    /* "avx512", "avx2", "sse4" */
   int32_t threads;
   int32_t stage_count;
-  int64_t arena_bytes;    /* activations */
-  int64_t weight_bytes;   /* packed weights */
+  int64_t arena_bytes;  /* activations */
+  int64_t weight_bytes; /* packed weights */
 } sln_engine_info;
 SLN_API sln_status sln_engine_get_info(const sln_engine* engine, sln_engine_info* info);
 
 typedef struct sln_stage_info {
   size_t struct_size;
-  const char* name;  /* preprocess, encoder, glm, rpn, proposals, roi_align, ilm, refine, decode; static */
-  double seconds;    /* wall time in the last run */
-  int64_t macs;      /* multiply-accumulates done in the last run */
+  const char* name; /* preprocess, encoder, glm, rpn, proposals, roi_align, ilm, refine, decode; static */
+  double seconds;   /* wall time in the last run */
+  int64_t macs;     /* multiply-accumulates done in the last run */
 } sln_stage_info;
 SLN_API sln_status sln_engine_get_stage(const sln_engine* engine, int32_t index, sln_stage_info* info);
 
 typedef struct sln_tensor_info {
   size_t struct_size;
-  const char* name;   /* owned by the engine */
-  const float* data;  /* dense, row-major; owned by the engine, valid until its next run */
+  const char* name;  /* owned by the engine */
+  const float* data; /* dense, row-major; owned by the engine, valid until its next run */
   int32_t rank;
-  int64_t dims[4];    /* outermost first */
+  int64_t dims[4]; /* outermost first */
 } sln_tensor_info;
 /* Captured stage tensors of the last run (option "capture"), in order: canvas [3,S,S], features [C,S/4,S/4],
  * global_layers [K+1,S/4,S/4], rpn_objectness [A,g,g] (logits), rpn_deltas [4A,g,g], boxes [n,4], scores [n],
@@ -170,13 +171,13 @@ SLN_API void sln_result_destroy(sln_result* result);
 
 typedef struct sln_result_info {
   size_t struct_size;
-  int32_t width, height;     /* image, pixels */
-  int32_t proposals;         /* boxes that reached the score threshold: RoIs the heads ran for */
-  int32_t dropped_empty;     /* objects without a mask pixel */
-  int32_t dropped_by_nms;    /* objects suppressed by the mask NMS */
+  int32_t width, height;  /* image, pixels */
+  int32_t proposals;      /* boxes that reached the score threshold: RoIs the heads ran for */
+  int32_t dropped_empty;  /* objects without a mask pixel */
+  int32_t dropped_by_nms; /* objects suppressed by the mask NMS */
   int32_t object_count;
-  int32_t pair_count;        /* pairs of objects whose amodal masks share a canvas pixel */
-  int32_t levels;            /* K */
+  int32_t pair_count; /* pairs of objects whose amodal masks share a canvas pixel */
+  int32_t levels;     /* K */
 } sln_result_info;
 SLN_API sln_status sln_result_get_info(const sln_result* result, sln_result_info* info);
 
@@ -185,14 +186,14 @@ SLN_API int32_t sln_result_object_count(const sln_result* result);
 
 typedef struct sln_object {
   size_t struct_size;
-  float box[4];            /* x0 y0 x1 y1, image pixels, inside of the image */
-  float score;             /* by score_mode */
-  float objectness;        /* of the RPN */
-  float mean_confidence;   /* mean of C over the RoI cells with C > c */
-  int32_t proposal;        /* number of its box among the proposals */
-  int32_t anchor;          /* flat anchor index of its box */
-  int64_t amodal_area;     /* pixels of the image */
-  int64_t visible_area;    /* pixels of the image */
+  float box[4];          /* x0 y0 x1 y1, image pixels, inside of the image */
+  float score;           /* by score_mode */
+  float objectness;      /* of the RPN */
+  float mean_confidence; /* mean of C over the RoI cells with C > c */
+  int32_t proposal;      /* number of its box among the proposals */
+  int32_t anchor;        /* flat anchor index of its box */
+  int64_t amodal_area;   /* pixels of the image */
+  int64_t visible_area;  /* pixels of the image */
 } sln_object;
 SLN_API sln_status sln_result_get_object(const sln_result* result, int32_t index, sln_object* object);
 
@@ -208,11 +209,11 @@ SLN_API sln_status sln_result_get_level_counts(const sln_result* result, int32_t
 
 typedef struct sln_pair {
   size_t struct_size;
-  int32_t a, b;            /* object indices, a < b */
-  int32_t order;           /* 1: a is in front of b, -1: b in front of a, 0: undecided (Eq. 4, largest region) */
-  int64_t overlap;         /* pixels of Omega (Eq. 5), canvas grid */
-  int32_t regions;         /* 4-connected regions of R > 0 and of R < 0 */
-  int64_t largest_region;  /* pixels of the deciding region, canvas grid */
+  int32_t a, b;           /* object indices, a < b */
+  int32_t order;          /* 1: a is in front of b, -1: b in front of a, 0: undecided (Eq. 4, largest region) */
+  int64_t overlap;        /* pixels of Omega (Eq. 5), canvas grid */
+  int32_t regions;        /* 4-connected regions of R > 0 and of R < 0 */
+  int64_t largest_region; /* pixels of the deciding region, canvas grid */
 } sln_pair;
 /* Pairs in ascending (a, b). */
 SLN_API sln_status sln_result_get_pair(const sln_result* result, int32_t index, sln_pair* pair);

@@ -12,19 +12,19 @@ namespace sln {
 enum class ScoreMode { kMask, kObjectness };
 
 struct DecodeInput {
-  int count = 0;                         // n, proposals in use
-  const float* boxes = nullptr;          // (n, 4) canvas pixels
-  const float* objectness = nullptr;     // (n) sigmoid of the RPN's logit
-  const int32_t* anchors = nullptr;      // (n) flat anchor index
-  const float* layers = nullptr;         // (n, K+1, P, P) refined probabilities
-  const float* confidence = nullptr;     // (n, P, P) C at the RoI cells
-  int levels = 0;                        // K
-  int roi_side = 0;                      // P
-  int image_w = 0, image_h = 0;          // image, pixels
-  int scaled_w = 0, scaled_h = 0;        // the image's part of the canvas, pixels
-  int canvas_side = 0;                   // S
-  float threshold = 0.5f;                // c
-  double mask_nms = 0.6;                 // suppressed where (double)inter/union > mask_nms; 1 turns it off
+  int count = 0;                      // n, proposals in use
+  const float* boxes = nullptr;       // (n, 4) canvas pixels
+  const float* objectness = nullptr;  // (n) sigmoid of the RPN's logit
+  const int32_t* anchors = nullptr;   // (n) flat anchor index
+  const float* layers = nullptr;      // (n, K+1, P, P) refined probabilities
+  const float* confidence = nullptr;  // (n, P, P) C at the RoI cells
+  int levels = 0;                     // K
+  int roi_side = 0;                   // P
+  int image_w = 0, image_h = 0;       // image, pixels
+  int scaled_w = 0, scaled_h = 0;     // the image's part of the canvas, pixels
+  int canvas_side = 0;                // S
+  float threshold = 0.5f;             // c
+  double mask_nms = 0.6;              // suppressed where (double)inter/union > mask_nms; 1 turns it off
   ScoreMode score_mode = ScoreMode::kMask;
 };
 
