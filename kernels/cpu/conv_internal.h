@@ -1,0 +1,93 @@
+// What the files of the CPU convolution share: the packed weights, the plan, and the work order of one thread.
+//
+// The convolution is an implicit GEMM: rows are output pixels (flattened over the batch, so that no tile ends with an
+// output row), columns are output channels, and the depth is the window in the order (row, column, channel). Blocks,
+// outermost first:
+//   pixels of a thread > super-block of pixels > group of panels > depth block > gathered block of pixels > panel >
+//   tile
+// A group's weights of one depth block stay in the L2 cache while the super-block passes by; a gathered block of pixels
+// stays in L1 while the group's panels pass by. Between depth blocks the sums wait in the thread's scratch: it is the
+// same chain, only spilled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "kernels/conv.h"
+#include "kernels/isa.h"
+
+namespace sln::cpu {
+
+constexpr int kConvMaxDepth = 384;                    // floats of the window per depth block
+constexpr int kConvRowStep = kConvMaxDepth + 16;      // floats from pixel to pixel in a gathered block; an odd number
+                                                      // of cache lines, so that rows do not share L1 sets
+constexpr int kConvMaxRows = 12;                      // pixels of a gathered block
+constexpr int kConvScratchFloats = 192 * 1024 / 4;    // sums between depth blocks, per thread
+constexpr int64_t kConvGroupFloats = 448 * 1024 / 4;  // weights of a group in one depth block, at most (if > 1 panel)
+
+// Columns are cut into panels of two vectors; a last panel that needs only one vector has only one.
+// Layout: panel after panel, each (depth, width).
+struct ConvPanels {
+  int lanes = 0;        // floats per vector
+  int count = 0;        // panels
+  bool narrow = false;  // the last one is one vector wide
+  int64_t depth = 0;    // kernel * kernel * in_channels
+
+  int width() const { return 2 * lanes; }
+  int64_t offset(int panel) const { return static_cast<int64_t>(panel) * depth * width(); }
+  int64_t floats() const { return depth * (static_cast<int64_t>(count) * width() - (narrow ? lanes : 0)); }
+};
+
+struct AlignedDelete {
+  void operator()(float* p) const;
+};
+using AlignedFloats = std::unique_ptr<float[], AlignedDelete>;
+
+class PackedConvCpu final : public PackedConv {
+ public:
+  size_t bytes() const override;
+
+  Isa isa = Isa::kSse4;
+  ConvDesc desc;
+  ConvPanels panels;
+  AlignedFloats weights;  // panels.floats()
+  AlignedFloats bias;     // panels.count * panels.width(), zeros after out_channels; null: there is none
+};
+
+// pack_conv for an instruction set of the caller's choice (tests compare them within one process).
+std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const float* weights, const float* bias);
+
+struct ConvPlan {
+  int rows = 0;            // pixels of a tile
+  int depth_blocks = 0;    // the depth is cut into so many blocks
+  int group = 0;           // panels of a group
+  int64_t super_rows = 0;  // pixels of a super-block, multiple of rows
+};
+
+// What every thread reads.
+struct ConvJob {
+  ConvDesc desc;
+  ConvParams params;
+  ConvPanels panels;
+  ConvPlan plan;
+  const float* weights = nullptr;
+  const float* bias = nullptr;
+  int64_t pixels = 0;  // batch * out_h * out_w
+};
+
+// Computes the output pixels [begin, end) of the panels [panel_begin, panel_end).
+struct ConvPart {
+  int64_t begin = 0;
+  int64_t end = 0;
+  int panel_begin = 0;
+  int panel_end = 0;
+};
+using ConvKernel = void (*)(const ConvJob& job, const ConvPart& part);
+
+// Pixels of a tile, lanes of a vector, and the kernel itself, as compiled for `isa`.
+int conv_tile_rows(Isa isa);
+int conv_lanes(Isa isa);
+ConvKernel conv_kernel(Isa isa);
+
+}  // namespace sln::cpu
