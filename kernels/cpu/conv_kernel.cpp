@@ -28,14 +28,20 @@ static_assert(kConvMaxRows % kRows == 0, "a gathered block is a number of whole 
 
 // ---- Gathering: the windows of up to kConvMaxRows pixels, each as one row of consecutive floats.
 
-HWY_INLINE void copy_floats(const float* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
+// `ahead` floats after `from` is what the next block will gather. It is fetched into L2 only: L1 holds the block at
+// hand.
+
+HWY_INLINE void copy_floats(const float* HWY_RESTRICT from, int64_t count, int64_t ahead, float* HWY_RESTRICT to) {
   const Tag d;
   if (count < kLanes) {
     for (int64_t i = 0; i < count; ++i) to[i] = from[i];
     return;
   }
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+  for (; i + kLanes <= count; i += kLanes) {
+    __builtin_prefetch(from + i + ahead, 0, 2);
+    hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+  }
   if (i < count) hn::StoreU(hn::LoadU(d, from + count - kLanes), d, to + count - kLanes);
 }
 
@@ -72,6 +78,7 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
   const int64_t x0 = pixel.x * job.desc.stride - job.desc.pad;
   const float* map = p.src + pixel.item * p.in_h * p.in_w * p.src_stride;
   // Four floats are copied for three where the map has a fourth (it is overwritten by the next tap).
+  const int64_t ahead = int64_t{kConvMaxRows} * job.desc.stride * p.src_stride;
   const bool by_four = channels <= 4 && p.src_stride >= 4;
   const int64_t first = begin / channels;
   int64_t c = begin - first * channels;
@@ -88,7 +95,7 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
         const hn::FixedTag<float, 4> d;
         hn::StoreU(hn::LoadU(d, from), d, to);
       } else {
-        copy_floats(from, count, to);
+        copy_floats(from, count, ahead, to);
       }
     }
     begin += count;
@@ -266,6 +273,16 @@ HWY_INLINE Finish make_finish(const ConvJob& job, int64_t pixel, int64_t rows, i
   return f;
 }
 
+// The lines that finishing will read and write, asked for before the multiplication that hides their way from memory.
+HWY_INLINE void prefetch_finish(const Finish& f, int width) {
+  for (int r = 0; r < kRows; ++r) {
+    for (int i = 0; i < width; i += 16) {
+      if (f.residual != nullptr) __builtin_prefetch(f.residual + r * f.residual_stride + i, 0);
+      __builtin_prefetch(f.dst + r * f.dst_stride + i, 1);
+    }
+  }
+}
+
 // One tile of one panel; `tile` counts the block's tiles.
 HWY_INLINE void run_tile(const ConvJob& job, const Block& block, int panel, int64_t tile, float* sums,
                          Scratch& scratch) {
@@ -286,6 +303,7 @@ HWY_INLINE void run_tile(const ConvJob& job, const Block& block, int panel, int6
     f = make_finish(job, block.pixel + tile * kRows, block.rows - tile * kRows, panel, width);
     whole = f.rows == kRows && f.channels == width && f.written == width;
     if (whole) t.finish = &f;
+    if (whole) prefetch_finish(f, width);
     if (!whole) t.sums_out = scratch.partial;
   }
   if (narrow) {
