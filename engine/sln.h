@@ -12,7 +12,7 @@
  *   else
  *     for (int32_t i = 0; i < sln_result_object_count(result); ++i) {
  *       sln_object object = {sizeof object};
- *       sln_result_object(result, i, &object);
+ *       sln_result_get_object(result, i, &object);
  *       printf("score %.3f amodal area %lld\n", object.score, (long long)object.amodal_area);
  *     }
  *   sln_result_destroy(result); sln_engine_destroy(engine); sln_options_destroy(options); sln_model_destroy(model);
@@ -158,7 +158,7 @@ typedef struct sln_tensor_info {
 /* Captured stage tensors of the last run (option "capture"), in order: canvas [3,S,S], features [C,S/4,S/4],
  * global_layers [K+1,S/4,S/4], rpn_objectness [A,g,g] (logits), rpn_deltas [4A,g,g], boxes [n,4], scores [n],
  * anchor_index [n] (as floats), instance_layers [n,K+1,P,P], layers [n,K+1,P,P], confidence [n,P,P], level [n,P,P].
- * Returns SLN_ERROR_INVALID_ARGUMENT for an index beyond the last. */
+ * An index beyond the last is SLN_ERROR_INVALID_ARGUMENT, so that a loop can end there. */
 SLN_API sln_status sln_engine_get_tensor(const sln_engine* engine, int32_t index, sln_tensor_info* info);
 
 /* Measures the fp32 fused multiply-add rate of the engine's threads, in FLOP/s. Takes a fraction of a second. */

@@ -1,0 +1,104 @@
+#include "engine/arena.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <numeric>
+#include <utility>
+
+#include "engine/error.h"
+
+namespace sln {
+namespace {
+
+size_t round_up(size_t bytes) {
+  return (bytes + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
+}
+
+void* allocate(size_t bytes) {
+  void* memory = std::aligned_alloc(Arena::kAlignment, round_up(std::max<size_t>(bytes, 1)));
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+Buffer::~Buffer() {
+  if (arena_ != nullptr) arena_->release(id_);
+}
+
+void Buffer::swap(Buffer& other) noexcept {
+  std::swap(arena_, other.arena_);
+  std::swap(id_, other.id_);
+  std::swap(data_, other.data_);
+}
+
+Arena::Arena(Mode mode) : mode_(mode) {}
+
+Arena::~Arena() {
+  std::free(block_);
+  for (void* memory : guarded_) std::free(memory);
+}
+
+Buffer Arena::take(size_t bytes) {
+  const int id = static_cast<int>(next_++);
+  if (recording_) {
+    lifetimes_.push_back({round_up(bytes), event_++, -1});
+    return {this, id, nullptr};
+  }
+  if (next_ > lifetimes_.size() || round_up(bytes) != lifetimes_[static_cast<size_t>(id)].bytes)
+    fail(ErrorKind::kInternal, "arena: buffer ", id, " of ", bytes, " bytes was not planned so");
+  if (mode_ == Mode::kPacked) return {this, id, block_ + offsets_[static_cast<size_t>(id)]};
+  void* memory = guarded_[static_cast<size_t>(id)];
+  std::memset(memory, 0xFF, bytes);
+  return {this, id, memory};
+}
+
+void Arena::release(int id) {
+  if (recording_) lifetimes_[static_cast<size_t>(id)].end = event_++;
+}
+
+void Arena::plan() {
+  recording_ = false;
+  bytes_ = lay_out(lifetimes_, offsets_);
+  if (mode_ == Mode::kPacked) {
+    block_ = static_cast<unsigned char*>(allocate(bytes_));
+    return;
+  }
+  bytes_ = 0;
+  guarded_.reserve(lifetimes_.size());
+  for (const Lifetime& life : lifetimes_) {
+    guarded_.push_back(allocate(life.bytes));
+    bytes_ += life.bytes;
+  }
+}
+
+size_t Arena::lay_out(const std::vector<Lifetime>& lifetimes, std::vector<size_t>& offsets) {
+  offsets.assign(lifetimes.size(), 0);
+  std::vector<size_t> order(lifetimes.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+  std::vector<size_t> placed;  // by ascending offset
+  size_t total = 0;
+  for (const size_t i : order) {
+    const Lifetime& life = lifetimes[i];
+    size_t at = 0;
+    for (const size_t j : placed) {
+      const Lifetime& other = lifetimes[j];
+      const bool meet = life.begin < other.end && other.begin < life.end;
+      if (!meet) continue;
+      if (at + life.bytes <= offsets[j]) break;
+      at = std::max(at, offsets[j] + other.bytes);
+    }
+    offsets[i] = at;
+    total = std::max(total, at + life.bytes);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), at, [&](size_t value, size_t j) { return value < offsets[j]; }),
+        i);
+  }
+  return total;
+}
+
+}  // namespace sln

@@ -1,0 +1,46 @@
+#include "engine/stages/context.h"
+
+namespace sln {
+
+Map take_map(Context& context, int batch, int side, int channels, int stride) {
+  Map map;
+  const int floats = stride != 0 ? stride : ceil16(channels);
+  map.memory = context.arena.take(static_cast<size_t>(batch) * static_cast<size_t>(side) * static_cast<size_t>(side) *
+                                  static_cast<size_t>(floats) * sizeof(float));
+  map.view = {map.memory.floats(), batch, side, side, channels, floats};
+  return map;
+}
+
+void conv_into(Context& context, const ConvLayer& layer, const MapView& src, const MapView* residual,
+               const MapView& dst) {
+  const ConvDesc& desc = layer.desc;
+  ConvParams params;
+  params.src = src.data;
+  params.batch = src.batch;
+  params.in_h = src.h;
+  params.in_w = src.w;
+  params.src_stride = src.stride;
+  params.dst = dst.data;
+  params.out_h = dst.h;
+  params.out_w = dst.w;
+  params.dst_stride = dst.stride;
+  if (residual != nullptr) {
+    params.residual = residual->data;
+    params.residual_stride = residual->stride;
+  }
+  params.weights = layer.packed.get();
+  context.backend.conv(desc, params);
+  context.macs += static_cast<int64_t>(desc.in_channels) * desc.out_channels * desc.kernel * desc.kernel * src.batch *
+                  dst.h * dst.w;
+}
+
+Map conv(Context& context, const ConvLayer& layer, const MapView& src, const MapView* residual, int capacity) {
+  const ConvDesc& desc = layer.desc;
+  Map dst = take_map(context, capacity != 0 ? capacity : src.batch, (src.h + desc.stride - 1) / desc.stride,
+                     desc.out_channels);
+  dst.view.batch = src.batch;
+  conv_into(context, layer, src, residual, dst.view);
+  return dst;
+}
+
+}  // namespace sln

@@ -1,0 +1,44 @@
+#include "engine/stages/rpn.h"
+
+#include <cmath>
+
+namespace sln {
+
+RpnMaps rpn(Context& context, const RpnLayers& layers, const Features& features, const GlobalLayers& global) {
+  const Config& config = context.config;
+  const MapView src = features_and_layers(features, global);
+  const Map pooled = take_map(context, 1, config.grid(), src.channels);
+  PoolParams pool;
+  pool.src = src.data;
+  pool.in_h = src.h;
+  pool.in_w = src.w;
+  pool.src_stride = src.stride;
+  pool.channels = src.channels;
+  pool.dst = pooled.view.data;
+  pool.out_h = pool.out_w = config.grid();
+  pool.dst_stride = pooled.view.stride;
+  pool.kernel = pool.stride = config.rpn_stride / 4;
+  context.backend.average_pool(pool);
+  const Map hidden = conv(context, layers.conv, pooled.view);
+  RpnMaps maps;
+  maps.objectness = conv(context, layers.objectness, hidden.view);
+  maps.deltas = conv(context, layers.deltas, hidden.view);
+  return maps;
+}
+
+std::vector<float> make_anchors(const Config& config) {
+  std::vector<float> anchors;
+  const int g = config.grid();
+  const double t = config.rpn_stride;
+  for (int y = 0; y < g; ++y)
+    for (int x = 0; x < g; ++x)
+      for (const double ratio : config.anchor_ratios)
+        for (const double scale : config.anchor_scales) {
+          const double q = scale * config.side;
+          for (const double value : {t * x + t / 2, t * y + t / 2, q / std::sqrt(ratio), q * std::sqrt(ratio)})
+            anchors.push_back(static_cast<float>(value));
+        }
+  return anchors;
+}
+
+}  // namespace sln
