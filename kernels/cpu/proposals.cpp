@@ -1,4 +1,5 @@
-// Proposals. Scalar code: what it decides are indices, and all of it takes about a millisecond.
+// Proposals. What it decides are indices, so all of it runs on the scalar functions of kernels/math but for the NMS,
+// which compares a candidate with many kept boxes at a time by the same operations.
 #include "kernels/proposals.h"
 
 #include <algorithm>
@@ -9,20 +10,53 @@
 #include "kernels/math/box.h"
 #include "kernels/math/iou.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/proposals.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/vector_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sln::cpu::HWY_NAMESPACE {
+namespace {
+
+// True where the candidate's IoU with any of the kept boxes lies over nms_iou. planes: x0, y0, x1, y1, area of the kept
+// boxes, `capacity` floats each; what follows the last box up to a multiple of 16 holds empty boxes.
+bool suppressed(const float* planes, size_t capacity, int count, const Box& candidate, float candidate_area,
+                float nms_iou) {
+  const hn::CappedTag<float, 16> d;
+  const auto zero = hn::Zero(d);
+  const auto x0 = hn::Set(d, candidate.x0), y0 = hn::Set(d, candidate.y0);
+  const auto x1 = hn::Set(d, candidate.x1), y1 = hn::Set(d, candidate.y1);
+  for (size_t i = 0; i < static_cast<size_t>(count); i += hn::Lanes(d)) {
+    const float* kept = planes + i;
+    const auto w = hn::Sub(hn::Min(hn::Load(d, kept + 2 * capacity), x1), hn::Max(hn::Load(d, kept), x0));
+    const auto h = hn::Sub(hn::Min(hn::Load(d, kept + 3 * capacity), y1), hn::Max(hn::Load(d, kept + capacity), y0));
+    const auto intersection = hn::Mul(hn::Max(w, zero), hn::Max(h, zero));
+    const auto areas = hn::Add(hn::Load(d, kept + 4 * capacity), hn::Set(d, candidate_area));
+    const auto union_area = hn::Sub(areas, intersection);
+    const auto iou = hn::IfThenElseZero(hn::Gt(union_area, zero), hn::Div(intersection, union_area));
+    if (!hn::AllFalse(d, hn::Gt(iou, hn::Set(d, nms_iou)))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+}  // namespace sln::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace sln::cpu {
 namespace {
 
 // An anchor's place in the order "logit descending, index ascending" as one integer, ascending.
 using Key = uint64_t;
 
-struct Kept {
-  Box box;
-  float area;     // square canvas pixels
-  float score;    // sigmoid(logit)
-  int32_t index;  // flat anchor index
-};
-
-constexpr size_t kAlignment = 64;
+constexpr size_t kLanes = 16;      // kept boxes are padded to a multiple of it
+constexpr int kPlanes = 5;         // x0, y0, x1, y1, area
+constexpr size_t kAlignment = 64;  // bytes
 
 size_t round_up(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -58,20 +92,69 @@ Box decode(const ProposalParams& p, int64_t index) {
   return clip_box(box, p.side);
 }
 
+float logit_of(const ProposalParams& p, int64_t index) {
+  return p.objectness[index / p.anchors_per_cell * p.objectness_stride + index % p.anchors_per_cell];
+}
+
+// The workspace, cut up.
+struct Workspace {
+  Key* keys = nullptr;       // (total anchors)
+  float* planes = nullptr;   // (kPlanes, capacity) kept boxes
+  int32_t* index = nullptr;  // (capacity) flat anchor index of each
+  size_t capacity = 0;       // multiple of kLanes
+};
+
+size_t kept_capacity(size_t anchors, int pre_nms) {
+  return (std::min(anchors, static_cast<size_t>(pre_nms)) + kLanes - 1) / kLanes * kLanes;
+}
+
+Workspace cut_workspace(void* memory, size_t anchors, int pre_nms) {
+  Workspace w;
+  char* bytes = static_cast<char*>(memory);
+  w.capacity = kept_capacity(anchors, pre_nms);
+  w.keys = static_cast<Key*>(memory);
+  w.planes = reinterpret_cast<float*>(bytes + round_up(anchors * sizeof(Key)));
+  w.index = reinterpret_cast<int32_t*>(w.planes + kPlanes * w.capacity);
+  return w;
+}
+
+void keep(const Workspace& w, int slot, const Box& box, float box_area, int64_t index) {
+  const float values[kPlanes] = {box.x0, box.y0, box.x1, box.y1, box_area};
+  for (int i = 0; i < kPlanes; ++i) {
+    float* plane = w.planes + i * w.capacity;
+    if (slot % kLanes == 0) std::fill_n(plane + slot, kLanes, 0.0f);
+    plane[slot] = values[i];
+  }
+  w.index[slot] = static_cast<int32_t>(index);
+}
+
 // Greedy NMS over the candidates in order; a candidate is compared with the boxes kept so far only, which gives the
 // same list as striking out what each kept box suppresses. Returns the number kept.
-int keep_boxes(const ProposalParams& p, const Key* keys, int candidates, Kept* kept) {
+int keep_boxes(const ProposalParams& p, const Workspace& w, int candidates) {
+  const auto is_suppressed = SLN_SELECT(suppressed);
   int count = 0;
   for (int i = 0; i < candidates && count < p.max_rois; ++i) {
-    const int64_t index = static_cast<uint32_t>(keys[i]);
+    const int64_t index = static_cast<uint32_t>(w.keys[i]);
     const Box box = decode(p, index);
     if (!large_enough(box, p.min_box)) continue;
     const float box_area = area(box);
-    const bool suppressed = std::any_of(
-        kept, kept + count, [&](const Kept& other) { return iou(other.box, other.area, box, box_area) > p.nms_iou; });
-    if (suppressed) continue;
-    const float logit = p.objectness[index / p.anchors_per_cell * p.objectness_stride + index % p.anchors_per_cell];
-    kept[count++] = {box, box_area, sigmoid(logit), static_cast<int32_t>(index)};
+    if (is_suppressed(w.planes, w.capacity, count, box, box_area, p.nms_iou)) continue;
+    keep(w, count++, box, box_area, index);
+  }
+  return count;
+}
+
+// Writes the kept boxes whose score reaches the threshold. Returns their number.
+int32_t write_boxes(const ProposalParams& p, const Workspace& w, int kept) {
+  int32_t count = 0;
+  for (int i = 0; i < kept; ++i) {
+    const float score = sigmoid(logit_of(p, w.index[i]));
+    // False for a NaN score: a box without a score is never an object.
+    if (!(score >= p.score_threshold)) continue;
+    for (int j = 0; j < 4; ++j) p.boxes[count * 4 + j] = w.planes[j * w.capacity + static_cast<size_t>(i)];
+    p.scores[count] = score;
+    p.anchor_index[count] = w.index[i];
+    ++count;
   }
   return count;
 }
@@ -80,33 +163,21 @@ int keep_boxes(const ProposalParams& p, const Key* keys, int candidates, Kept* k
 
 size_t proposals_workspace_bytes(int total_anchors, int pre_nms) {
   const size_t anchors = static_cast<size_t>(total_anchors);
-  const size_t candidates = std::min(anchors, static_cast<size_t>(pre_nms));
-  return round_up(anchors * sizeof(Key)) + round_up(candidates * sizeof(Kept));
+  return round_up(anchors * sizeof(Key)) +
+         (kPlanes * sizeof(float) + sizeof(int32_t)) * kept_capacity(anchors, pre_nms);
 }
 
 void proposals(const ProposalParams& params, ThreadPool& pool) {
   const int64_t cells = int64_t{params.grid} * params.grid;
   const int64_t anchors = cells * params.anchors_per_cell;
-  Key* keys = static_cast<Key*>(params.workspace);
-  void* after_keys = static_cast<char*>(params.workspace) + round_up(static_cast<size_t>(anchors) * sizeof(Key));
-  Kept* kept = static_cast<Kept*>(after_keys);
+  const Workspace w = cut_workspace(params.workspace, static_cast<size_t>(anchors), params.pre_nms);
 
-  pool.parallel_for(cells, [&](int64_t begin, int64_t end, int) { make_keys(params, begin, end, keys); });
+  pool.parallel_for(cells, [&](int64_t begin, int64_t end, int) { make_keys(params, begin, end, w.keys); });
   const int candidates = static_cast<int>(std::min<int64_t>(params.pre_nms, anchors));
-  if (candidates < anchors) std::nth_element(keys, keys + candidates, keys + anchors);
-  std::sort(keys, keys + candidates);
-
-  const int kept_count = keep_boxes(params, keys, candidates, kept);
-  int32_t count = 0;
-  for (int i = 0; i < kept_count; ++i) {
-    // False for a NaN score: a box without a score is never an object.
-    if (!(kept[i].score >= params.score_threshold)) continue;
-    std::memcpy(params.boxes + count * 4, &kept[i].box, sizeof(Box));
-    params.scores[count] = kept[i].score;
-    params.anchor_index[count] = kept[i].index;
-    ++count;
-  }
-  *params.count = count;
+  if (candidates < anchors) std::nth_element(w.keys, w.keys + candidates, w.keys + anchors);
+  std::sort(w.keys, w.keys + candidates);
+  *params.count = write_boxes(params, w, keep_boxes(params, w, candidates));
 }
 
 }  // namespace sln::cpu
+#endif  // HWY_ONCE

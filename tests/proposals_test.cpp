@@ -1,0 +1,290 @@
+#include "kernels/proposals.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/parallel.h"
+#include "kernels/math/activation.h"
+#include "tests/naive/proposals.h"
+#include "tests/support/op_buffers.h"
+
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// The maps of an RPN, as tensors with padded channels; padding is NaN, so that reading it shows.
+struct Maps {
+  int grid, anchors_per_cell;
+  float side;
+  int objectness_stride, deltas_stride;
+  std::vector<float> objectness, deltas, anchors;
+
+  Maps(int grid_cells, int per_cell, float canvas_side)
+      : grid(grid_cells),
+        anchors_per_cell(per_cell),
+        side(canvas_side),
+        objectness_stride((per_cell + 15) / 16 * 16),
+        deltas_stride((4 * per_cell + 15) / 16 * 16),
+        objectness(static_cast<size_t>(grid_cells) * grid_cells * objectness_stride, kNan),
+        deltas(static_cast<size_t>(grid_cells) * grid_cells * deltas_stride, kNan) {
+    const float step = side / static_cast<float>(grid);
+    for (int i = 0; i < total(); ++i) {
+      const int cell = i / per_cell;
+      const float size = side * (0.1f + 0.15f * static_cast<float>(i % per_cell % 5));
+      const float wide = i % per_cell % 2 == 0 ? 1.0f : 1.5f;
+      anchors.insert(anchors.end(), {step * (static_cast<float>(cell % grid) + 0.5f),
+                                     step * (static_cast<float>(cell / grid) + 0.5f), size * wide, size});
+      logit(i) = 0;
+      for (int k = 0; k < 4; ++k) delta(i)[k] = 0;
+    }
+  }
+  int total() const { return grid * grid * anchors_per_cell; }
+  float& logit(int i) {
+    return objectness[static_cast<size_t>(i / anchors_per_cell * objectness_stride + i % anchors_per_cell)];
+  }
+  float* delta(int i) {
+    return &deltas[static_cast<size_t>(i / anchors_per_cell * deltas_stride + i % anchors_per_cell * 4)];
+  }
+  void set_box(int i, float x0, float y0, float x1, float y1) {
+    const float box[4] = {(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0};
+    std::copy_n(box, 4, &anchors[static_cast<size_t>(i) * 4]);
+  }
+  void randomise(uint32_t seed, float spread) {
+    sln_test::Random random(seed);
+    for (int i = 0; i < total(); ++i) {
+      logit(i) = random.uniform(-6, 6);
+      for (int k = 0; k < 4; ++k) delta(i)[k] = random.uniform(-spread, spread);
+    }
+  }
+};
+
+struct Settings {
+  int pre_nms = 1000;
+  float nms_iou = 0.7f;
+  float min_box = 4;
+  int max_rois = 100;
+  float score_threshold = 0;
+};
+
+struct Result {
+  std::vector<int> index;
+  std::vector<float> boxes, scores;
+};
+
+sln::ProposalParams make_params(const Maps& maps, const Settings& settings) {
+  sln::ProposalParams p;
+  p.objectness = maps.objectness.data();
+  p.objectness_stride = maps.objectness_stride;
+  p.deltas = maps.deltas.data();
+  p.deltas_stride = maps.deltas_stride;
+  p.anchors = maps.anchors.data();
+  p.grid = maps.grid;
+  p.anchors_per_cell = maps.anchors_per_cell;
+  p.side = maps.side;
+  p.pre_nms = settings.pre_nms;
+  p.nms_iou = settings.nms_iou;
+  p.min_box = settings.min_box;
+  p.max_rois = settings.max_rois;
+  p.score_threshold = settings.score_threshold;
+  return p;
+}
+
+Result run_op(const Maps& maps, const Settings& settings, int threads) {
+  sln::cpu::ThreadPool pool(threads);
+  const size_t slots = static_cast<size_t>(settings.max_rois);
+  sln_test::Guarded<float> boxes(slots * 4), scores(slots);
+  sln_test::Guarded<int32_t> index(slots, -7), count(1, -7);
+  sln_test::Guarded<unsigned char> workspace(sln::cpu::proposals_workspace_bytes(maps.total(), settings.pre_nms), 0xFF);
+  sln::ProposalParams p = make_params(maps, settings);
+  p.boxes = boxes.data();
+  p.scores = scores.data();
+  p.anchor_index = index.data();
+  p.count = count.data();
+  p.workspace = workspace.data();
+  sln::cpu::proposals(p, pool);
+  CHECK((boxes.intact() && scores.intact() && index.intact() && count.intact() && workspace.intact()));
+  REQUIRE(count[0] >= 0);
+  REQUIRE(count[0] <= settings.max_rois);
+  const size_t n = static_cast<size_t>(count[0]);
+  bool later_untouched = true;
+  for (size_t i = n; i < slots; ++i) {
+    later_untouched = later_untouched && index[i] == -7 && std::isnan(scores[i]) && std::isnan(boxes[4 * i]);
+  }
+  CHECK(later_untouched);
+  Result result;
+  for (size_t i = 0; i < n; ++i) result.index.push_back(index[i]);
+  result.boxes.assign(boxes.data(), boxes.data() + 4 * n);
+  result.scores.assign(scores.data(), scores.data() + n);
+  return result;
+}
+
+// Runs the op with 1, 2 and 3 threads and compares it with the naive one. Returns what came out.
+Result check(const Maps& maps, const Settings& settings) {
+  const std::vector<sln_naive::Proposal> expected = sln_naive::proposals(make_params(maps, settings));
+  const Result result = run_op(maps, settings, 1);
+  std::vector<int> expected_index;
+  for (const auto& box : expected) expected_index.push_back(box.index);
+  CHECK(result.index == expected_index);
+  if (result.index != expected_index) return result;
+  double worst_box = 0, worst_score = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const float corners[4] = {expected[i].x0, expected[i].y0, expected[i].x1, expected[i].y1};
+    for (size_t k = 0; k < 4; ++k)
+      worst_box = std::max(worst_box, std::fabs(double{result.boxes[4 * i + k]} - corners[k]));
+    worst_score = std::max(worst_score, std::fabs(double{result.scores[i]} - expected[i].score));
+  }
+  CHECK(worst_box <= 1e-6 * maps.side);
+  CHECK(worst_score <= 2e-7);
+  for (const int threads : {2, 3}) {
+    const Result again = run_op(maps, settings, threads);
+    CHECK(again.index == result.index);
+    CHECK(sln_test::same_bytes(again.boxes, result.boxes));
+    CHECK(sln_test::same_bytes(again.scores, result.scores));
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("proposals agree with the naive ones on random maps") {
+  for (const auto& [grid, per_cell] : {std::pair{1, 1}, std::pair{4, 15}, std::pair{7, 3}, std::pair{16, 15}}) {
+    for (const float nms_iou : {0.0f, 0.3f, 0.7f, 1.0f}) {
+      for (const int max_rois : {1, 17, 100, 2000}) {
+        INFO("grid " << grid << " A " << per_cell << " nms " << nms_iou << " max_rois " << max_rois);
+        Maps maps(grid, per_cell, 256);
+        maps.randomise(static_cast<uint32_t>(grid * 100 + per_cell), 0.5f);
+        Settings settings;
+        settings.nms_iou = nms_iou;
+        settings.max_rois = max_rois;
+        settings.pre_nms = grid == 16 ? 700 : 1000;  // fewer and more than the anchors
+        check(maps, settings);
+      }
+    }
+  }
+}
+
+TEST_CASE("equal logits are taken in the order of their index") {
+  Maps maps(8, 4, 128);
+  sln_test::Random random(3);
+  // Few different values, among them both zeros.
+  for (int i = 0; i < maps.total(); ++i)
+    maps.logit(i) = random.below(5) == 0 ? -0.0f : static_cast<float>(random.below(3));
+  Settings settings;
+  settings.nms_iou = 1;
+  settings.max_rois = 300;
+  settings.pre_nms = 150;  // cuts through a group of equal logits
+  const Result result = check(maps, settings);
+  CHECK(result.index.size() > 50);
+  for (size_t i = 1; i < result.index.size(); ++i) {
+    const float before = maps.logit(result.index[i - 1]), after = maps.logit(result.index[i]);
+    CHECK((before > after || (before == after && result.index[i - 1] < result.index[i])));
+  }
+}
+
+TEST_CASE("of equal boxes the first stays, unless the limit is 1") {
+  Maps maps(2, 2, 64);
+  for (int i = 0; i < maps.total(); ++i) maps.set_box(i, 8, 8, 40, 24);
+  maps.logit(5) = 1;
+  Settings settings;
+  CHECK(check(maps, settings).index == std::vector<int>{5});
+  settings.nms_iou = 1;  // an IoU of 1 is not over 1
+  CHECK(check(maps, settings).index == std::vector<int>{5, 0, 1, 2, 3, 4, 6, 7});
+}
+
+TEST_CASE("an IoU equal to the limit does not suppress") {
+  Maps maps(2, 1, 64);
+  maps.set_box(0, 0, 0, 16, 16);
+  maps.set_box(1, 0, 0, 16, 8);  // IoU with 0: 1/2
+  maps.set_box(2, 32, 32, 48, 48);
+  maps.set_box(3, 32, 32, 48, 41);  // IoU with 2: 9/16
+  for (int i = 0; i < 4; ++i) maps.logit(i) = static_cast<float>(-i);
+  Settings settings;
+  settings.nms_iou = 0.5f;
+  CHECK(check(maps, settings).index == std::vector<int>{0, 1, 2});
+}
+
+TEST_CASE("a suppressed box suppresses nothing") {
+  Maps maps(2, 1, 64);
+  maps.set_box(0, 0, 0, 20, 10);
+  maps.set_box(1, 6, 0, 26, 10);   // over the limit with 0
+  maps.set_box(2, 12, 0, 32, 10);  // over the limit with 1 only
+  maps.set_box(3, 50, 50, 60, 60);
+  for (int i = 0; i < 4; ++i) maps.logit(i) = static_cast<float>(-i);
+  Settings settings;
+  settings.nms_iou = 0.5f;
+  CHECK(check(maps, settings).index == std::vector<int>{0, 2, 3});
+}
+
+TEST_CASE("boxes are clipped, and empty ones have an IoU of 0") {
+  Maps maps(2, 1, 64);
+  maps.set_box(0, -30, -30, -10, -10);  // clipped to nothing
+  maps.set_box(1, -30, -30, -10, -10);
+  maps.set_box(2, 60, 60, 90, 70);
+  maps.set_box(3, 0, 0, 64, 64);
+  Settings settings;
+  settings.min_box = 0;
+  settings.nms_iou = 0;
+  maps.logit(3) = -1;
+  const Result result = check(maps, settings);
+  CHECK(result.index == std::vector<int>{0, 1, 2});
+  CHECK(result.boxes == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 0, 60, 60, 64, 64});
+  settings.min_box = 4;  // a side of exactly 4 stays
+  CHECK(check(maps, settings).index == std::vector<int>{2});
+  settings.min_box = std::nextafter(4.0f, 5.0f);
+  CHECK(check(maps, settings).index == std::vector<int>{3});
+}
+
+TEST_CASE("NaN and infinite inputs end in the stated places") {
+  Maps maps(4, 3, 64);
+  maps.randomise(11, 0.2f);
+  Settings settings;
+  settings.nms_iou = 1;
+  maps.logit(0) = kNan;
+  maps.logit(7) = kInfinity;
+  maps.logit(9) = -kInfinity;
+  maps.logit(20) = -kNan;
+  maps.delta(3)[0] = kNan;
+  maps.delta(4)[2] = kNan;
+  maps.delta(5)[3] = kInfinity;
+  maps.delta(6)[2] = -kInfinity;
+  const Result result = check(maps, settings);
+  REQUIRE(result.index.size() == 48 - 5);  // two NaN scores, two NaN boxes, one without a width
+  CHECK(result.index.front() == 7);
+  CHECK(result.scores.front() == 1);
+  CHECK(result.index.back() == 9);
+  CHECK(result.scores.back() == 0);
+  // NaN logits are the last to get a place before the NMS.
+  settings.pre_nms = 46;
+  CHECK(check(maps, settings).index == result.index);
+}
+
+TEST_CASE("the score threshold cuts at sigmoid(logit), equal stays") {
+  Maps maps(3, 1, 512);
+  for (int i = 0; i < 9; ++i) maps.logit(i) = static_cast<float>(4 - i);
+  maps.logit(0) = 40;  // its sigmoid is 1
+  Settings settings;
+  settings.nms_iou = 1;
+  settings.score_threshold = 0.5f;
+  CHECK(check(maps, settings).index == std::vector<int>{0, 1, 2, 3, 4});
+  settings.score_threshold = std::nextafter(0.5f, 1.0f);
+  CHECK(check(maps, settings).index == std::vector<int>{0, 1, 2, 3});
+  settings.score_threshold = 1;
+  CHECK(check(maps, settings).index == std::vector<int>{0});
+  maps.logit(0) = 5;
+  CHECK(check(maps, settings).index.empty());
+  settings.score_threshold = 0;
+  CHECK(check(maps, settings).index.size() == 9);
+}
+
+TEST_CASE("a side grows at most 62.5 times") {
+  Maps maps(1, 1, 100000);
+  maps.set_box(0, 50000 - 8, 50000 - 8, 50000 + 8, 50000 + 8);
+  maps.delta(0)[2] = 50;
+  maps.delta(0)[3] = 4.1f;
+  const Result result = check(maps, Settings());
+  REQUIRE(result.index.size() == 1);
+  CHECK(result.boxes[2] - result.boxes[0] == Approx(1000).epsilon(1e-5));
+  CHECK(result.boxes[3] - result.boxes[1] == Approx(16 * std::exp(4.1)).epsilon(1e-5));
+}
