@@ -48,13 +48,13 @@ def decode_boxes(anchors: torch.Tensor, deltas: torch.Tensor, side: int) -> torc
     return torch.clamp(torch.cat((centres - half, centres + half), 1), min=0.0, max=float(side))
 
 
-def propose(config: Config, anchors: torch.Tensor, objectness: torch.Tensor,
-            deltas: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Turns RPN outputs into at most N boxes.
+def select_candidates(config: Config, anchors: torch.Tensor, objectness: torch.Tensor,
+                      deltas: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Decodes the boxes of the largest logits and drops the too small ones.
 
     anchors (g*g*A, 4); objectness (1, A, g, g) logits; deltas (1, 4A, g, g).
-    Returns boxes (n, 4) x0 y0 x1 y1 in canvas pixels and scores (n) = sigmoid of their logits,
-    in the order logit descending, anchor ascending.
+    Returns boxes (m, 4) x0 y0 x1 y1 in canvas pixels and logits (m), in the order logit
+    descending, anchor ascending; m <= min(pre_nms, A*g*g).
     """
     a, g = config.anchors_per_cell, config.grid
     logits = objectness.reshape(a, g * g).permute(1, 0).reshape(-1)
@@ -65,7 +65,16 @@ def propose(config: Config, anchors: torch.Tensor, objectness: torch.Tensor,
     # Too small boxes leave before NMS, so that they suppress nothing.
     sides = boxes[:, 2:] - boxes[:, :2]
     large = torch.nonzero(torch.amin(sides, 1) >= config.min_box * config.side).squeeze(1)
-    boxes, logits = boxes[large], logits[large]
+    return boxes[large], logits[large]
+
+
+def propose(config: Config, anchors: torch.Tensor, objectness: torch.Tensor,
+            deltas: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Turns RPN outputs (see select_candidates) into at most N boxes.
+
+    Returns boxes (n, 4) x0 y0 x1 y1 in canvas pixels and scores (n) = sigmoid of their logits.
+    """
+    boxes, logits = select_candidates(config, anchors, objectness, deltas)
     # NMS takes logits: the sigmoid makes ties among large ones.
     keep = nms(boxes, logits, config.nms_iou)[:config.max_rois]
     return boxes[keep], torch.sigmoid(logits[keep])

@@ -17,19 +17,41 @@ import numpy
 import torch
 from torch import nn
 
+from models.config import Config
 from models.fingerprint import run_probe
 from models.network import SemanticsLayeringNetwork
 
-# Output layer -> (standard deviation, mean) of its channels on the probe. The shift of channel 0
-# ("not this object") balances it against the other K channels together.
-TARGETS: Dict[str, Tuple[float, float]] = {
-    "glm.conv3": (3.0, 0.0),
-    "rpn.objectness": (4.0, 0.0),
-    "rpn.deltas": (0.25, 0.0),
-    "ilm.conv3": (3.0, 0.0),
-    "refine.conv3": (3.0, 0.0),
-}
-NOT_THIS_OBJECT_SHIFT = {"ilm.conv3": 1.5, "refine.conv3": 1.5}
+# Output layers get a standard deviation and a mean per channel on the probe.
+LOGIT_STD = 3.0  # glm, ilm, refine
+NOT_THIS_OBJECT_MEAN = 1.5  # channel 0 of ilm and refine, against the other K channels together
+OBJECTNESS_STD = 4.0  # over all anchors together, with mean 0
+SCALE_PREFERENCE = 1.5  # of it between the anchor scales, the larger ones ahead: they overlap more
+CENTRE_STD = 0.06  # dx, dy
+SIZE_STD = 0.12  # dw, dh
+
+
+def output_targets(config: Config) -> Dict[str, Tuple[numpy.ndarray, numpy.ndarray]]:
+    """Returns {output layer: (standard deviation, mean) per channel}."""
+    planes = config.planes
+    logit_std, zero = numpy.full(planes, LOGIT_STD), numpy.zeros(planes)
+    balance = numpy.eye(planes)[0] * NOT_THIS_OBJECT_MEAN
+    ratios = numpy.repeat(config.anchor_ratios, len(config.anchor_scales))
+    ranks = numpy.tile(numpy.arange(len(config.anchor_scales)), len(config.anchor_ratios))
+    preference = ranks - ranks.mean()
+    spread = SCALE_PREFERENCE / preference.std() if len(config.anchor_scales) > 1 else 0.0
+    within = math.sqrt(OBJECTNESS_STD ** 2 - (spread * preference.std()) ** 2)
+    # The three shapes of an anchor are drawn to a square, as a trained network draws them to the
+    # object they share; without it NMS would find little to suppress.
+    pull = 0.5 * numpy.log(ratios)
+    delta_means = numpy.stack((0.0 * pull, 0.0 * pull, pull, -pull), 1).reshape(-1)
+    delta_stds = numpy.tile((CENTRE_STD, CENTRE_STD, SIZE_STD, SIZE_STD), config.anchors_per_cell)
+    return {
+        "glm.conv3": (logit_std, zero),
+        "rpn.objectness": (numpy.full(len(ranks), within), spread * preference),
+        "rpn.deltas": (delta_stds, delta_means),
+        "ilm.conv3": (logit_std, balance),
+        "refine.conv3": (logit_std, balance),
+    }
 
 
 def _stream(seed: int, name: str) -> numpy.random.RandomState:
@@ -88,19 +110,22 @@ def _calibrate_inner(conv: nn.Conv2d, _inputs, output: torch.Tensor) -> torch.Te
     return output * factor
 
 
-def _calibrate_output(name: str):
-    """Forward hook maker: gives each channel of an output layer its target spread and mean."""
-    std, mean = TARGETS[name]
+def _calibrate_output(stds: numpy.ndarray, means: numpy.ndarray):
+    """Forward hook maker: gives each channel of an output layer its target spread and mean.
+
+    Factors keep 5 bits; shifts are whole multiples of a power of two near a tenth of the spread.
+    """
+    grids = 2.0 ** numpy.floor(numpy.log2(stds) - 2.5)
 
     def hook(conv: nn.Conv2d, _inputs, output: torch.Tensor) -> torch.Tensor:
-        flat = output.double().permute(1, 0, 2, 3).reshape(output.shape[1], -1)
+        flat = output.double().permute(1, 0, 2, 3).reshape(output.shape[1], -1).numpy()
         if flat.shape[1] == 0:
             return output
-        target = torch.full((flat.shape[0],), mean, dtype=torch.float64)
-        target[0] += NOT_THIS_OBJECT_SHIFT.get(name, 0.0)
-        spread = torch.clamp(flat.std(dim=1, unbiased=False), min=1e-6)
-        factors = torch.tensor([round_mantissa(std / float(s), 5) for s in spread])
-        shifts = torch.round(8.0 * (target - flat.mean(dim=1) * factors.double())).float() / 8.0
+        found = numpy.maximum(flat.std(axis=1), 1e-6)
+        factors = numpy.array([round_mantissa(f, 5) for f in stds / found])
+        shifts = numpy.round((means - factors * flat.mean(axis=1)) / grids) * grids
+        factors = torch.from_numpy(factors.astype(numpy.float32))
+        shifts = torch.from_numpy(shifts.astype(numpy.float32))
         conv.weight.mul_(factors.reshape(-1, 1, 1, 1))
         conv.bias.mul_(factors).add_(shifts)
         return output * factors.reshape(1, -1, 1, 1) + shifts.reshape(1, -1, 1, 1)
@@ -113,11 +138,11 @@ def seed_weights(network: SemanticsLayeringNetwork, seed: int) -> None:
     """Fills the network with the weights of `seed` (any non-negative number below 2^32)."""
     if not 0 <= seed < 2 ** 32:
         raise ValueError(f"seed: expected 0 <= seed < 2^32, found {seed}")
-    hooks = []
+    hooks, targets = [], output_targets(network.config)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             _seed_conv(module, name, seed)
-            hook = _calibrate_output(name) if name in TARGETS else _calibrate_inner
+            hook = _calibrate_output(*targets[name]) if name in targets else _calibrate_inner
             hooks.append(module.register_forward_hook(hook))
         elif isinstance(module, nn.BatchNorm2d):
             _seed_bn(module, name, seed)
