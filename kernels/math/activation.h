@@ -34,7 +34,7 @@ SLN_HD inline float exp2_int(int32_t n) {
   return value;
 }
 
-// e^x within 1 ulp, subnormal results included; exp(-inf) = 0, exp(+inf) = +inf, NaN gives NaN.
+// e^x within 1.01 ulp, subnormal results included; exp(-inf) = 0, exp(+inf) = +inf, NaN gives NaN.
 SLN_HD inline float exp(float x) {
   namespace c = exp_detail;
   if (x != x) return x;
