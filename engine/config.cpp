@@ -97,8 +97,7 @@ void read_network(Fields& fields, Config& config) {
   config.side = fields.integer("side", 32, 8192);
   check_divisible(fields, "side", config.side, 32);
   config.layers = fields.integer("layers", 1, 15);
-  config.feature_channels = fields.integer("feature_channels", 16, 4096);
-  check_divisible(fields, "feature_channels", config.feature_channels, 16);
+  config.feature_channels = fields.integer("feature_channels", 1, 4096);
   config.head_channels = fields.integer("head_channels", 1, 4096);
   config.roi_side = fields.integer("roi_side", 2, 256);
   config.max_rois = fields.integer("max_rois", 1, 10000);

@@ -52,14 +52,14 @@ Features fuse(Context& context, const EncoderLayers& layers, const Map& c2, cons
   const Config& config = context.config;
   Features features;
   features.map = take_map(context, 1, config.map_side(), config.feature_channels,
-                          config.feature_channels + ceil16(config.layers + 1));
+                          ceil16(config.feature_channels + config.layers + 1));
   const MapView& dst = features.map.view;
   UpsampleSumParams sum;
   sum.sources[0] = source(f3);
   sum.sources[1] = source(f4);
   sum.sources[2] = source(f5);
   sum.count = 3;
-  sum.channels = config.feature_channels;
+  sum.channels = ceil16(config.feature_channels);  // the sources' pad channels are 0
   sum.dst = dst.data;
   sum.h = dst.h;
   sum.w = dst.w;
