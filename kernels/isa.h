@@ -12,6 +12,9 @@ enum class Isa { kSse4, kAvx2, kAvx512 };
 // Throws std::invalid_argument where SLN_ISA names an unknown one or one that this machine lacks.
 Isa isa();
 
+// What isa() makes of a value of SLN_ISA (null or empty: the best that the machine has), with its exceptions.
+Isa choose_isa(const char* wanted);
+
 // Whether this machine has it, SLN_ISA aside.
 bool isa_supported(Isa isa);
 

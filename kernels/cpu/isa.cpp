@@ -9,35 +9,34 @@
 namespace sln::cpu {
 namespace {
 
+constexpr Isa kBestFirst[] = {Isa::kAvx512, Isa::kAvx2, Isa::kSse4};
+
 struct Choice {
   Isa isa = Isa::kSse4;
   std::string error;  // empty, or why there is no choice
+
+  Choice() {
+    try {
+      isa = choose_isa(std::getenv("SLN_ISA"));
+    } catch (const std::invalid_argument& e) {
+      error = e.what();
+    }
+  }
 };
 
-Choice choose() {
-  constexpr Isa kBestFirst[] = {Isa::kAvx512, Isa::kAvx2, Isa::kSse4};
-  const char* wanted = std::getenv("SLN_ISA");
-  Choice choice;
-  if (wanted == nullptr || *wanted == '\0') {
-    for (const Isa isa : kBestFirst) {
-      if (!isa_supported(isa)) continue;
-      choice.isa = isa;
-      return choice;
-    }
-    choice.error = "this machine lacks SSE4.2, AES or PCLMUL, which the slowest of the CPU kernels need";
-    return choice;
-  }
-  for (const Isa isa : kBestFirst) {
-    if (std::string(wanted) != isa_name(isa)) continue;
-    choice.isa = isa;
-    if (!isa_supported(isa)) choice.error = std::string("SLN_ISA asks for ") + wanted + ", which this machine lacks";
-    return choice;
-  }
-  choice.error = std::string("SLN_ISA must be avx512, avx2 or sse4, not '") + wanted + "'";
-  return choice;
-}
-
 }  // namespace
+
+Isa choose_isa(const char* wanted) {
+  const bool any = wanted == nullptr || *wanted == '\0';
+  for (const Isa isa : kBestFirst) {
+    if (any && isa_supported(isa)) return isa;
+    if (any || std::string(wanted) != isa_name(isa)) continue;
+    if (isa_supported(isa)) return isa;
+    throw std::invalid_argument(std::string("SLN_ISA asks for ") + wanted + ", which this machine lacks");
+  }
+  if (any) throw std::invalid_argument("this machine lacks SSE4.2, AES or PCLMUL, which the CPU kernels need");
+  throw std::invalid_argument(std::string("SLN_ISA must be avx512, avx2 or sse4, not '") + wanted + "'");
+}
 
 bool isa_supported(Isa isa) {
   // Highway's detection asks the operating system as well, not only the processor.
@@ -55,7 +54,7 @@ bool isa_supported(Isa isa) {
 
 Isa isa() {
   // An error is kept as well: SLN_ISA is read once, whatever it says.
-  static const Choice choice = choose();
+  static const Choice choice;
   if (!choice.error.empty()) throw std::invalid_argument(choice.error);
   return choice.isa;
 }
