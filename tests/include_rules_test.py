@@ -1,0 +1,91 @@
+"""Who may include whom: every #include of the tree against the rules of docs/architecture.md."""
+
+import pathlib
+import re
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+FOLDERS = ("kernels", "engine", "importer", "apps", "benchmarks", "models", "tests")
+
+
+def includes(pattern):
+    """Yields (file relative to the root, included path) for the files of a glob."""
+    for path in sorted(ROOT.glob(pattern)):
+        if path.suffix in (".h", ".cpp", ".cu", ".cuh", ".c"):
+            for name in INCLUDE.findall(path.read_text(encoding="utf-8")):
+                yield path.relative_to(ROOT).as_posix(), name
+
+
+def of_project(name):
+    return name.split("/")[0] in FOLDERS
+
+
+def violations(pattern, allowed):
+    """Includes of the project's own headers that match none of the allowed regular expressions."""
+    return [f"{file} includes {name}" for file, name in includes(pattern)
+            if of_project(name) and not any(re.fullmatch(rule, name) for rule in allowed)]
+
+
+class IncludeRules(unittest.TestCase):
+    def check(self, pattern, allowed):
+        self.assertTrue(list(includes(pattern)), f"no file matches {pattern}")
+        self.assertEqual([], violations(pattern, allowed))
+
+    def test_math_stands_alone(self):
+        self.check("kernels/math/*", [r"kernels/math/\w+\.h", r"kernels/hd\.h"])
+
+    def test_op_headers_are_plain(self):
+        self.check("kernels/*.h", [r"kernels/\w+\.h"])
+
+    def test_cpu_kernels(self):
+        self.check("kernels/cpu/*", [r"kernels/\w+\.h", r"kernels/math/\w+\.h", r"kernels/cpu/[\w-]+\.(h|cpp)"])
+
+    def test_engine(self):
+        self.check("engine/*", [r"engine/.*", r"kernels/\w+\.h", r"kernels/cpu/parallel\.h"])
+
+    def test_stages_know_devices_only_through_the_backend(self):
+        self.check("engine/stages/*",
+                   [r"engine/(error|config|tensor|layer_table|blob|arena|backend|result)\.h", r"engine/stages/\w+\.h",
+                    r"kernels/\w+\.h", r"kernels/math/\w+\.h", r"kernels/cpu/parallel\.h"])
+
+    def test_importer_uses_the_contract_of_the_engine_only(self):
+        shared = r"engine/(error|blob|layer_table|config|tensor)\.h"
+        self.check("importer/*", [shared, r"importer/.*"])
+        self.check("importer/passes/*", [shared, r"importer/.*"])
+
+    def test_apps_use_the_public_headers_only(self):
+        self.check("apps/*", [r"engine/sln\.h", r"importer/importer\.h", r"apps/.*"])
+
+    def test_benchmarks(self):
+        self.check("benchmarks/*", [r"engine/sln\.h", r"kernels/\w+\.h", r"kernels/cpu/parallel\.h", r"benchmarks/.*"])
+
+    def owners(self, fragment):
+        return {file for folder in ("kernels", "engine", "importer", "apps", "benchmarks")
+                for file, name in includes(f"{folder}/**/*") if fragment(name)}
+
+    def test_protobuf_is_known_to_one_file(self):
+        self.assertEqual({"importer/onnx_reader.cpp"},
+                         self.owners(lambda name: name.startswith(("google/protobuf", "onnx/"))))
+
+    def test_stb_is_known_to_one_file(self):
+        self.assertEqual({"apps/image_io.cpp"}, self.owners(lambda name: name.startswith("stb")))
+
+    def test_cuda_stays_in_its_place(self):
+        self.assertEqual(set(), {file for file in self.owners(lambda name: re.match(r"cu(da|dnn|blas)", name))
+                                 if not file.startswith("kernels/cuda/") and file != "engine/backend_cuda.cpp"})
+
+    def test_no_file_is_too_long(self):
+        long = []
+        for folder in FOLDERS:
+            for path in sorted((ROOT / folder).rglob("*")):
+                if path.suffix in (".h", ".cpp", ".py", ".c", ".cu", ".cuh"):
+                    lines = len(path.read_text(encoding="utf-8").splitlines())
+                    if lines > 600:
+                        long.append(f"{path.relative_to(ROOT)}: {lines} lines")
+        self.assertEqual([], long)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
