@@ -2,6 +2,16 @@
 set(SLN_ISA_TESTS
   isa_test
   conv_test
+  decode_test
+  depth_order_test
+  mask_bits_test
+  paste_test
+  pool_test
+  proposals_test
+  resize_test
+  roi_align_test
+  semdist_test
+  upsample_sum_test
 )
 add_executable(run_with_isa run_with_isa.cpp)
 target_link_libraries(run_with_isa PRIVATE sln_flags sln_kernels)
