@@ -124,11 +124,14 @@ void clear(sln::Result& result) {
   result.pairs.clear();
 }
 
-void run(sln_engine& engine, const sln::Image& image, sln_result& result) {
+// Runs body, which fills result; on failure the result is left empty.
+template <typename Body>
+void fill_or_clear(sln_result* result, const char* function, const Body& body) {
+  need(result, function, "result");
   try {
-    engine.pipeline->run(image, result.values);
+    body();
   } catch (...) {
-    clear(result.values);
+    clear(result->values);
     throw;
   }
 }
@@ -303,35 +306,35 @@ void sln_engine_destroy(sln_engine* engine) {
 sln_status sln_engine_run(sln_engine* engine, const uint8_t* pixels, int32_t width, int32_t height, ptrdiff_t row_bytes,
                           sln_result* result) {
   return guarded([&] {
-    need(result, "sln_engine_run", "result");
-    clear(result->values);
-    need(engine, "sln_engine_run", "engine");
-    need(pixels, "sln_engine_run", "pixels");
-    if (width < 1 || height < 1 || width > 65535 || height > 65535)
-      fail(ErrorKind::kInvalidArgument, "sln_engine_run: expected an image of 1 to 65535 pixels a side, found ", width,
-           " x ", height);
-    if (row_bytes < 3 * static_cast<ptrdiff_t>(width))
-      fail(ErrorKind::kInvalidArgument, "sln_engine_run: row_bytes: expected at least ", 3 * width, ", found ",
-           row_bytes);
-    sln::Image image;
-    image.pixels = pixels;
-    image.width = width;
-    image.height = height;
-    image.row_bytes = row_bytes;
-    run(*engine, image, *result);
+    fill_or_clear(result, "sln_engine_run", [&] {
+      need(engine, "sln_engine_run", "engine");
+      need(pixels, "sln_engine_run", "pixels");
+      if (width < 1 || height < 1 || width > 65535 || height > 65535)
+        fail(ErrorKind::kInvalidArgument, "sln_engine_run: expected an image of 1 to 65535 pixels a side, found ",
+             width, " x ", height);
+      if (row_bytes < 3 * static_cast<ptrdiff_t>(width))
+        fail(ErrorKind::kInvalidArgument, "sln_engine_run: row_bytes: expected at least ", 3 * width, ", found ",
+             row_bytes);
+      sln::Image image;
+      image.pixels = pixels;
+      image.width = width;
+      image.height = height;
+      image.row_bytes = row_bytes;
+      engine->pipeline->run(image, result->values);
+    });
   });
 }
 
 sln_status sln_engine_run_canvas(sln_engine* engine, const float* canvas, sln_result* result) {
   return guarded([&] {
-    need(result, "sln_engine_run_canvas", "result");
-    clear(result->values);
-    need(engine, "sln_engine_run_canvas", "engine");
-    need(canvas, "sln_engine_run_canvas", "canvas");
-    sln::Image image;
-    image.planes = canvas;
-    image.width = image.height = engine->pipeline->config().side;
-    run(*engine, image, *result);
+    fill_or_clear(result, "sln_engine_run_canvas", [&] {
+      need(engine, "sln_engine_run_canvas", "engine");
+      need(canvas, "sln_engine_run_canvas", "canvas");
+      sln::Image image;
+      image.planes = canvas;
+      image.width = image.height = engine->pipeline->config().side;
+      engine->pipeline->run(image, result->values);
+    });
   });
 }
 

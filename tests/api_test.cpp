@@ -5,25 +5,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <new>
 #include <thread>
 
 #include "engine/sln.h"
+#include "tests/support/allocations.h"
 #include "tests/support/models.h"
-
-// Counts what the process allocates, so that a run can be shown to allocate nothing.
-static std::atomic<int64_t> allocations{0};
-void* operator new(size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
 
 namespace {
 
@@ -249,9 +235,9 @@ TEST_CASE("A second run on the same image allocates nothing") {
   const std::vector<uint8_t> pixels = test_picture(96, 72);
   REQUIRE(sln_engine_run(run.engine, pixels.data(), 96, 72, 3 * 96, run.result) == SLN_OK);
   REQUIRE(sln_engine_run(run.engine, pixels.data(), 96, 72, 3 * 96, run.result) == SLN_OK);
-  const int64_t before = allocations;
+  const int64_t before = allocation_count();
   REQUIRE(sln_engine_run(run.engine, pixels.data(), 96, 72, 3 * 96, run.result) == SLN_OK);
-  CHECK(allocations - before == 0);
+  CHECK(allocation_count() - before == 0);
 }
 
 TEST_CASE("run_canvas equals run on the canvas that run made") {
