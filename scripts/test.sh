@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what is needed (Debian 12), builds, and runs all tests: everything in release, those labelled `fast` under
+# every instruction set, ASan + UBSan, and TSan. The first failure ends it. The last lines are ctest's own summary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+jobs=$(nproc)
+
+step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
+
+step "dependencies"
+scripts/install_dependencies.sh --tests
+
+step "format"
+scripts/check_format.sh
+
+build() {
+  step "build $1"
+  cmake --preset "$1" -Wno-dev > "build-$1.log" 2>&1 || { cat "build-$1.log"; exit 1; }
+  rm -f "build-$1.log"
+  cmake --build --preset "$1" -- -j "$jobs" --quiet
+}
+
+build asan
+step "fast tests under ASan and UBSan"
+ctest --preset asan -j "$jobs"
+
+build tsan
+step "fast tests under TSan"
+ctest --preset tsan -j "$jobs"
+
+build release
+for isa in sse4 avx2; do
+  # Whether this machine has it is asked of the program itself.
+  if build/release/tests/run_with_isa "$isa" true; then
+    step "fast tests with SLN_ISA=$isa"
+    SLN_ISA=$isa ctest --preset release -L fast -j "$jobs"
+  fi
+done
+
+step "all tests in release, with the best instruction set"
+ctest --preset release -j "$jobs"
