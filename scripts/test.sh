@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
+mkdir -p build
 
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
@@ -15,8 +16,7 @@ scripts/check_format.sh
 
 build() {
   step "build $1"
-  cmake --preset "$1" -Wno-dev > "build-$1.log" 2>&1 || { cat "build-$1.log"; exit 1; }
-  rm -f "build-$1.log"
+  cmake --preset "$1" -Wno-dev > "build/configure-$1.log" 2>&1 || { cat "build/configure-$1.log"; exit 1; }
   cmake --build --preset "$1" -- -j "$jobs" --quiet
 }
 
