@@ -164,12 +164,6 @@ void Graph::replace_uses(ValueId old_value, ValueId new_value) {
     if (output.value == old_value) output.value = new_value;
 }
 
-void Graph::take_over(Node& node, ValueId old_output) {
-  if (Node* old = producer(old_output))
-    std::replace(old->outputs.begin(), old->outputs.end(), old_output, add_value(value(old_output).name));
-  node.outputs[0] = old_output;
-}
-
 void Graph::sort() {
   std::vector<const Node*> maker(values.size(), nullptr);
   for (const auto& node : nodes)

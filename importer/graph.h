@@ -109,8 +109,6 @@ class Graph {
   int use_count(ValueId id) const;             // reads by nodes plus graph outputs
   bool is_output(ValueId id) const;
   void replace_uses(ValueId old_value, ValueId new_value);  // in nodes and graph outputs
-  // Makes `node` (not in the graph's list yet or already there) the producer of `id` in place of the old producer.
-  void take_over(Node& node, ValueId old_output);
 
   // Orders nodes so that producers come first, otherwise as they were. Error(kFormat) names a node on a cycle.
   void sort();

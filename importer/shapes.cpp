@@ -256,8 +256,12 @@ Guess non_zero_rule(const Scene& s) {
   return {DataType::kInt64, Dims{static_cast<int64_t>(s.dims(0).size()), kUnknownDim}};
 }
 
+bool is_whole_shape(const Node& node) {
+  return node.op == "Shape" && node.integer("start", 0) == 0 && !node.has("end");
+}
+
 Guess shape_rule(const Scene& s) {
-  if (!s.known(0) || s.node.has("start") || s.node.has("end")) return {DataType::kInt64, std::nullopt};
+  if (!s.known(0) || !is_whole_shape(s.node)) return {DataType::kInt64, std::nullopt};
   return {DataType::kInt64, Dims{static_cast<int64_t>(s.dims(0).size())}};
 }
 
@@ -267,8 +271,11 @@ Guess constant_of_shape_rule(const Scene& s) {
   if (found != s.node.attributes.end())
     if (const auto* value = std::get_if<ArrayPtr>(&found->second)) type = (*value)->type;
   Guess out{type, std::nullopt};
+  const Node* source = s.graph.producer(s.node.input(0));
   if (const ArrayPtr shape = s.graph.constant(s.node.input(0)))
     out.dims = shape->wholes();
+  else if (source != nullptr && is_whole_shape(*source) && s.graph.value(source->inputs[0]).has_shape)
+    out.dims = s.graph.value(source->inputs[0]).shape;  // as long as its model, however long that is
   else if (s.known(0) && s.dims(0).size() == 1 && s.dims(0)[0] >= 0 && s.dims(0)[0] < 16)
     out.dims = Dims(static_cast<size_t>(s.dims(0)[0]), kUnknownDim);
   return out;
