@@ -11,6 +11,8 @@
 namespace sln::cpu {
 namespace {
 
+constexpr int64_t kUnlimited = int64_t{1} << 40;
+
 int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
@@ -35,23 +37,44 @@ const PackedConvCpu& check(const ConvDesc& desc, const ConvParams& params) {
   return *packed;
 }
 
+// Reading windows through pointers saves gathering them. That pays where few panels share the gathering, all weights
+// stay in L2 (there are no depth blocks then), and a tap is long enough to make up for loading its pointers. 1x1 layers
+// do read each line only once: gathering fetches ahead, and that is worth more there.
+bool reads_through_pointers(const PackedConvCpu& packed) {
+  const ConvDesc& desc = packed.desc;
+  return desc.kernel > 1 && desc.kernel * desc.kernel <= kConvMaxTaps && packed.panels.count <= 2 &&
+         packed.panels.floats() <= kConvGroupFloats && desc.in_channels >= 32 &&
+         desc.in_channels <= kConvMaxRows * kConvRowStep;
+}
+
+// Bytes written past the caches must be whole lines, or they are written many times.
+bool writes_past_caches(const PackedConvCpu& packed, const ConvParams& params, int64_t pixels) {
+  return pixels * params.dst_stride >= kConvStreamFloats && packed.panels.width() >= 16 &&
+         reinterpret_cast<uintptr_t>(params.dst) % 64 == 0 && params.dst_stride % 16 == 0;
+}
+
 ConvPlan make_plan(const PackedConvCpu& packed) {
   const ConvPanels& panels = packed.panels;
   ConvPlan plan;
-  plan.rows = conv_tile_rows(packed.isa);
+  if (reads_through_pointers(packed)) {
+    plan.direct = true;
+    plan.depth_blocks = 1;
+    plan.group = panels.count;
+    plan.super_rows = kUnlimited;
+    return plan;
+  }
   plan.depth_blocks = static_cast<int>(ceil_div(panels.depth, kConvMaxDepth));
   const int64_t depth = ceil_div(panels.depth, plan.depth_blocks);
   // Groups of equal size rather than full ones and a rest.
   const int64_t most = std::max<int64_t>(1, kConvGroupFloats / (depth * panels.width()));
   plan.group = static_cast<int>(ceil_div(panels.count, ceil_div(panels.count, most)));
-  const int64_t tile_floats = static_cast<int64_t>(plan.rows) * panels.width();
   if (plan.depth_blocks > 1) {
     // The sums of a super-block must fit into the scratch.
-    plan.group = static_cast<int>(std::min<int64_t>(plan.group, kConvScratchFloats / (tile_floats * 2)));
-    const int64_t rows_in_scratch = kConvScratchFloats / (tile_floats * plan.group) * plan.rows;
-    plan.super_rows = rows_in_scratch / kConvMaxRows * kConvMaxRows;
+    const int64_t blocks = kConvScratchFloats / (int64_t{kConvMaxRows} * panels.width());
+    plan.group = static_cast<int>(std::min<int64_t>(plan.group, blocks / 2));
+    plan.super_rows = blocks / plan.group * kConvMaxRows;
   } else {
-    plan.super_rows = int64_t{1} << 40;
+    plan.super_rows = kUnlimited;
   }
   return plan;
 }
@@ -63,12 +86,12 @@ struct Partition {
   int down = 1;
 };
 
-Partition make_partition(int64_t tiles, int panels, int threads) {
+Partition make_partition(int64_t blocks, int panels, int threads) {
   Partition best;
-  int64_t best_work = tiles * panels;
+  int64_t best_work = blocks * panels;
   for (int down = 1; down <= std::min(threads, panels); ++down) {
-    const int across = static_cast<int>(std::min<int64_t>(threads / down, tiles));
-    const int64_t work = ceil_div(tiles, across) * ceil_div(panels, down);
+    const int across = static_cast<int>(std::min<int64_t>(threads / down, blocks));
+    const int64_t work = ceil_div(blocks, across) * ceil_div(panels, down);
     if (work >= best_work) continue;
     best_work = work;
     best.across = across;
@@ -90,18 +113,19 @@ void conv(const ConvDesc& desc, const ConvParams& params, ThreadPool& pool) {
   job.weights = packed.weights.get();
   job.bias = packed.bias.get();
   job.pixels = static_cast<int64_t>(params.batch) * params.out_h * params.out_w;
+  job.plan.stream = writes_past_caches(packed, params, job.pixels);
 
   const ConvKernel kernel = conv_kernel(packed.isa);
-  const int64_t tiles = ceil_div(job.pixels, job.plan.rows);
+  const int64_t blocks = ceil_div(job.pixels, kConvMaxRows);
   const int panels = job.panels.count;
-  const Partition split = make_partition(tiles, panels, pool.threads());
+  const Partition split = make_partition(blocks, panels, pool.threads());
   pool.parallel_for(int64_t{split.across} * split.down, [&](int64_t begin, int64_t end, int) {
     for (int64_t part = begin; part < end; ++part) {
       const int64_t x = part / split.down;
       const int64_t y = part % split.down;
       ConvPart work;
-      work.begin = tiles * x / split.across * job.plan.rows;
-      work.end = std::min(tiles * (x + 1) / split.across * job.plan.rows, job.pixels);
+      work.begin = blocks * x / split.across * kConvMaxRows;
+      work.end = std::min(blocks * (x + 1) / split.across * kConvMaxRows, job.pixels);
       work.panel_begin = static_cast<int>(panels * y / split.down);
       work.panel_end = static_cast<int>(panels * (y + 1) / split.down);
       kernel(job, work);

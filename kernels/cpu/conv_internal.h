@@ -3,7 +3,7 @@
 // The convolution is an implicit GEMM: rows are output pixels (flattened over the batch, so that no tile ends with an
 // output row), columns are output channels, and the depth is the window in the order (row, column, channel). Blocks,
 // outermost first:
-//   pixels of a thread > super-block of pixels > group of panels > depth block > gathered block of pixels > panel >
+//   pixels of a thread > super-block of pixels > group of panels > depth block > block of pixels > panel >
 //   tile
 // A group's weights of one depth block stay in the L2 cache while the super-block passes by; a gathered block of pixels
 // stays in L1 while the group's panels pass by. Between depth blocks the sums wait in the thread's scratch: it is the
@@ -25,18 +25,20 @@ constexpr int kConvRowStep = kConvMaxDepth + 16;      // floats from pixel to pi
 constexpr int kConvMaxRows = 12;                      // pixels of a gathered block
 constexpr int kConvScratchFloats = 192 * 1024 / 4;    // sums between depth blocks, per thread
 constexpr int64_t kConvGroupFloats = 448 * 1024 / 4;  // weights of a group in one depth block, at most (if > 1 panel)
+constexpr int kConvMaxTaps = 49;                      // of a window that is read through pointers
+constexpr int64_t kConvStreamFloats = 8 << 20;        // outputs of a map that no cache would keep for the next layer
 
-// Columns are cut into panels of two vectors; a last panel that needs only one vector has only one.
-// Layout: panel after panel, each (depth, width).
+// Columns are cut into panels of two vectors; a last panel that needs only one vector, or up to 8 channels, has only
+// these. Layout: panel after panel, each (depth, width).
 struct ConvPanels {
-  int lanes = 0;        // floats per vector
-  int count = 0;        // panels
-  bool narrow = false;  // the last one is one vector wide
-  int64_t depth = 0;    // kernel * kernel * in_channels
+  int lanes = 0;       // floats per vector
+  int count = 0;       // panels
+  int last_width = 0;  // of the last panel: 2 * lanes, lanes, or 8
+  int64_t depth = 0;   // kernel * kernel * in_channels
 
   int width() const { return 2 * lanes; }
   int64_t offset(int panel) const { return static_cast<int64_t>(panel) * depth * width(); }
-  int64_t floats() const { return depth * (static_cast<int64_t>(count) * width() - (narrow ? lanes : 0)); }
+  int64_t floats() const { return depth * (static_cast<int64_t>(count - 1) * width() + last_width); }
 };
 
 struct AlignedDelete {
@@ -59,10 +61,11 @@ class PackedConvCpu final : public PackedConv {
 std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const float* weights, const float* bias);
 
 struct ConvPlan {
-  int rows = 0;            // pixels of a tile
+  bool direct = false;     // windows are read from the map through pointers, not gathered
+  bool stream = false;     // dst is written past the caches
   int depth_blocks = 0;    // the depth is cut into so many blocks
   int group = 0;           // panels of a group
-  int64_t super_rows = 0;  // pixels of a super-block, multiple of rows
+  int64_t super_rows = 0;  // pixels of a super-block, multiple of kConvMaxRows
 };
 
 // What every thread reads.
@@ -85,8 +88,7 @@ struct ConvPart {
 };
 using ConvKernel = void (*)(const ConvJob& job, const ConvPart& part);
 
-// Pixels of a tile, lanes of a vector, and the kernel itself, as compiled for `isa`.
-int conv_tile_rows(Isa isa);
+// Floats of a vector and the kernel itself, as compiled for `isa`.
 int conv_lanes(Isa isa);
 ConvKernel conv_kernel(Isa isa);
 

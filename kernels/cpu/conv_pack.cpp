@@ -50,14 +50,16 @@ std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const f
   ConvPanels& panels = packed->panels;
   panels.lanes = conv_lanes(isa);
   panels.count = (desc.out_channels + panels.width() - 1) / panels.width();
-  panels.narrow = panels.count * panels.width() - desc.out_channels >= panels.lanes;
+  const int last_channels = desc.out_channels - (panels.count - 1) * panels.width();
+  const int slim = std::min(panels.lanes, 8);
+  panels.last_width = last_channels <= slim ? slim : last_channels <= panels.lanes ? panels.lanes : panels.width();
   const int taps = desc.kernel * desc.kernel;
   panels.depth = static_cast<int64_t>(taps) * desc.in_channels;
 
   packed->weights = allocate(panels.floats());
   for (int o = 0; o < desc.out_channels; ++o) {
     const int panel = o / panels.width();
-    const int width = panels.narrow && panel == panels.count - 1 ? panels.lanes : panels.width();
+    const int width = panel == panels.count - 1 ? panels.last_width : panels.width();
     float* column = packed->weights.get() + panels.offset(panel) + o % panels.width();
     const float* from = weights + o * panels.depth;
     for (int tap = 0; tap < taps; ++tap) {
