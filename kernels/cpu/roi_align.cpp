@@ -22,8 +22,8 @@ constexpr int kRoiSamples = 2;  // per bin and axis
 
 // The pixels that one bin reads, in the order of their sum: samples row by row, in each the corners row by row.
 struct BinTaps {
-  const float* pixel[kRoiSamples * kRoiSamples * 4];
-  float weight[kRoiSamples * kRoiSamples * 4];
+  const float* pixel[kRoiSamples * kRoiSamples * 4] = {};
+  float weight[kRoiSamples * kRoiSamples * 4] = {};
   int count = 0;
 };
 

@@ -56,7 +56,7 @@ HWY_INLINE void softmax_tile(int channels, Tile& tile) {
 
 // Pixels [begin, begin + count), count <= kBlock.
 HWY_INLINE void softmax_block(const SoftmaxParams& p, int64_t begin, int count) {
-  Tile tile;
+  Tile tile;  // NOLINT(cppcoreguidelines-pro-type-member-init): load_tile fills what is read
   load_tile(p.src + begin * p.src_stride, static_cast<size_t>(p.src_stride), count, p.channels, tile);
   softmax_tile(p.channels, tile);
   for (int i = 0; i < count; ++i) {
@@ -84,7 +84,7 @@ void softmax_range(const SoftmaxParams& p, int64_t begin, int64_t end) {
 HWY_INLINE void refine_block(const RefineParams& p, int64_t roi, int first, int count) {
   const int64_t begin = roi * p.pixels_per_roi + first;
   const size_t stride = static_cast<size_t>(p.logits_stride);
-  Tile tile;
+  Tile tile;  // NOLINT(cppcoreguidelines-pro-type-member-init): load_tile fills what is read
   load_tile(p.ilm_logits + begin * p.logits_stride, stride, count, p.channels, tile);
   for (int i = 0; i < count; ++i) {
     const float* residual = p.residual + (begin + i) * p.logits_stride;

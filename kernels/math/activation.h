@@ -29,7 +29,7 @@ constexpr float kQ0 = 4.99999940e-1f;
 // Returns 2^n for -126 <= n <= 127.
 SLN_HD inline float exp2_int(int32_t n) {
   const uint32_t bits = static_cast<uint32_t>(n + 127) << 23;
-  float value;
+  float value = 0.0f;
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }

@@ -40,8 +40,10 @@ SLN_HD inline float triangle_value(const TriangleFilter& filter, float center, i
 
 SLN_HD inline TriangleTaps triangle_taps(const TriangleFilter& filter, int output_index) {
   const float center = static_cast<float>(static_cast<double>(filter.scale) * (output_index + 0.5));
-  const int first = static_cast<int>(static_cast<double>(center - filter.support) + 0.5);
-  const int last = static_cast<int>(static_cast<double>(center + filter.support) + 0.5);
+  const double low = static_cast<double>(center - filter.support) + 0.5;
+  const double high = static_cast<double>(center + filter.support) + 0.5;
+  const int first = static_cast<int>(low);
+  const int last = static_cast<int>(high);
   TriangleTaps taps = {first > 0 ? first : 0, last < filter.size ? last : filter.size, center, 0.0f};
   for (int i = taps.begin; i < taps.end; ++i) taps.total += triangle_value(filter, center, i);
   return taps;
