@@ -31,7 +31,7 @@ struct ColumnTaps {
 
 // Interpolates 16 columns from x on along x: dst (channels * P, stride), 16 floats of each row.
 HWY_INLINE void prepare_block(const PasteObject& object, int x, size_t stride, float* dst) {
-  ColumnTaps taps;
+  ColumnTaps taps = {};
   for (int i = 0; i < kPasteStrip; ++i) {
     const Taps column = paste_taps(x + i, object.box[0], object.box[2], object.side);
     taps.lo[i] = column.lo;
