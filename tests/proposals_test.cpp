@@ -288,3 +288,30 @@ TEST_CASE("a side grows at most 62.5 times") {
   CHECK(result.boxes[2] - result.boxes[0] == Approx(1000).epsilon(1e-5));
   CHECK(result.boxes[3] - result.boxes[1] == Approx(16 * std::exp(4.1)).epsilon(1e-5));
 }
+
+TEST_CASE("what an earlier image left in the workspace does not matter") {
+  // 9 boxes that do not touch, taken in one order and then in the opposite one.
+  Maps maps(3, 1, 90);
+  Settings settings;
+  sln_test::Guarded<unsigned char> workspace(sln::cpu::proposals_workspace_bytes(9, settings.pre_nms));
+  sln::cpu::ThreadPool pool(1);
+  for (const int sign : {1, -1}) {
+    for (int i = 0; i < 9; ++i) {
+      const float x = static_cast<float>(30 * (i % 3)), y = static_cast<float>(30 * (i / 3));
+      maps.set_box(i, x, y, x + 20, y + 20);
+      maps.logit(i) = static_cast<float>(sign * i);
+    }
+    std::vector<float> boxes(400), scores(100);
+    std::vector<int32_t> index(100);
+    int32_t count = 0;
+    sln::ProposalParams p = make_params(maps, settings);
+    p.boxes = boxes.data();
+    p.scores = scores.data();
+    p.anchor_index = index.data();
+    p.count = &count;
+    p.workspace = workspace.data();
+    sln::cpu::proposals(p, pool);
+    REQUIRE(count == 9);
+    for (int i = 0; i < 9; ++i) CHECK(index[static_cast<size_t>(i)] == (sign > 0 ? 8 - i : i));
+  }
+}
