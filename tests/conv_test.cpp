@@ -239,6 +239,18 @@ const std::vector<Case> kCases = {
     {2, 7, 9, 96, 600, 3, 1, 1, 1, kRelu},
     {1, 13, 20, 65, 272, 3, 1, 1, 1},
     {1, 3, 5, 300, 1100, 1, 1, 0, 1, kRelu, true, true},
+    // Windows that are read through pointers: few panels, long taps.
+    {1, 5, 5, 32, 5, 3, 1, 1, 1, kRelu},
+    {2, 9, 13, 40, 64, 3, 1, 1, 1, kRelu, true, true},
+    {1, 9, 13, 256, 5, 3, 1, 1, 1, kRelu, true, false, false, 16},
+    {1, 11, 12, 64, 24, 3, 2, 1, 1, kRelu6, false},
+    {1, 12, 11, 33, 16, 3, 1, 2, 2, Activation::kNone, true, true, true, 0, 16},
+    {1, 9, 9, 48, 10, 5, 1, 2, 1},
+    {1, 14, 9, 32, 9, 7, 2, 3, 1},
+    // A last panel of 1 to 8 channels after wide ones.
+    {1, 5, 6, 12, 37, 1, 1, 0, 1, kRelu, true, true},
+    {1, 5, 6, 70, 66, 3, 1, 1, 1, kRelu6, true, true, true},
+    {1, 3, 5, 400, 72, 1, 1, 0, 1},
     // A map so small that threads share its panels.
     {1, 1, 1, 40, 500, 3, 1, 1, 1, kRelu},
     {1, 2, 2, 12, 300, 1, 1, 0, 1},
@@ -277,6 +289,10 @@ TEST_CASE("conv equals its definition on random shapes") {
     c.extra_residual = random.below(2) * random.below(9);
     check_case(c, 1000 + static_cast<uint32_t>(i));
   }
+}
+
+TEST_CASE("conv equals its definition on an output larger than the caches") {
+  check_case(Case{1, 512, 520, 1, 32, 1, 1, 0, 1, kRelu, true, true, true}, 11);
 }
 
 TEST_CASE("conv under SLN_ISA equals its definition, and packs what it says") {

@@ -35,17 +35,17 @@ static_assert(kConvMaxRows % kRows == 0, "a gathered block is a number of whole 
 // ---- Gathering: the windows of up to kConvMaxRows pixels, each as one row of consecutive floats.
 
 // `ahead` floats after `from` is what the next block will gather. It is fetched into L2 only: L1 holds the block at
-// hand.
-
+// hand. The address may lie outside of the map: it is a number, never a pointer that is read.
 HWY_INLINE void copy_floats(const float* HWY_RESTRICT from, int64_t count, int64_t ahead, float* HWY_RESTRICT to) {
   const Tag d;
   if (count < kLanes) {
     for (int64_t i = 0; i < count; ++i) to[i] = from[i];
     return;
   }
+  const uintptr_t next = reinterpret_cast<uintptr_t>(from) + static_cast<uintptr_t>(ahead) * sizeof(float);
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    __builtin_prefetch(from + i + ahead, 0, 2);
+    __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<uintptr_t>(i) * sizeof(float)), 0, 2);
     hn::StoreU(hn::LoadU(d, from + i), d, to + i);
   }
   if (i < count) hn::StoreU(hn::LoadU(d, from + count - kLanes), d, to + count - kLanes);
@@ -75,6 +75,14 @@ HWY_INLINE void next(const ConvParams& p, Pixel& pixel) {
   ++pixel.item;
 }
 
+// Copies `taps` groups of up to four floats, four at a time: the fourth of three is overwritten by the next tap, or
+// lies in the slack after a row of the block.
+HWY_INLINE void copy_small_taps(const float* HWY_RESTRICT from, int64_t step, int64_t taps, int64_t channels,
+                                float* HWY_RESTRICT to) {
+  const hn::FixedTag<float, 4> d;
+  for (int64_t s = 0; s < taps; ++s) hn::StoreU(hn::LoadU(d, from + s * step), d, to + s * channels);
+}
+
 // Copies the floats [begin, end) of one pixel's window.
 void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_t end, float* HWY_RESTRICT to) {
   const ConvParams& p = job.params;
@@ -83,31 +91,34 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
   const int64_t y0 = pixel.y * job.desc.stride - job.desc.pad;
   const int64_t x0 = pixel.x * job.desc.stride - job.desc.pad;
   const float* map = p.src + pixel.item * p.in_h * p.in_w * p.src_stride;
-  // Four floats are copied for three where the map has a fourth (it is overwritten by the next tap).
   const int64_t ahead = int64_t{kConvMaxRows} * job.desc.stride * p.src_stride;
-  const bool by_four = channels <= 4 && p.src_stride >= 4;
+  const int64_t step = int64_t{job.desc.dilation} * p.src_stride;
+  const bool small = channels <= 4 && p.src_stride >= 4;
+  const bool row_inside = x0 >= 0 && x0 + (kernel - 1) * job.desc.dilation < p.in_w;
   const int64_t first = begin / channels;
   int64_t c = begin - first * channels;
   int64_t s = first % kernel;
   int64_t y = y0 + first / kernel * job.desc.dilation;
   while (begin < end) {
     const int64_t x = x0 + s * job.desc.dilation;
-    const int64_t count = std::min(channels - c, end - begin);
-    if (y < 0 || y >= p.in_h || x < 0 || x >= p.in_w) {
+    const bool inside = y >= 0 && y < p.in_h && x >= 0 && x < p.in_w;
+    const float* from = inside ? map + (y * p.in_w + x) * p.src_stride + c : nullptr;
+    int64_t count = std::min(channels - c, end - begin);
+    int64_t taps = 1;
+    if (!inside) {
       zero_floats(count, to);
+    } else if (small && row_inside && c == 0 && (kernel - s) * channels <= end - begin) {
+      taps = kernel - s;  // the rest of the window's row at once
+      count = taps * channels;
+      copy_small_taps(from, step, taps, channels, to);
     } else {
-      const float* from = map + (y * p.in_w + x) * p.src_stride + c;
-      if (by_four && c == 0) {
-        const hn::FixedTag<float, 4> d;
-        hn::StoreU(hn::LoadU(d, from), d, to);
-      } else {
-        copy_floats(from, count, ahead, to);
-      }
+      copy_floats(from, count, ahead, to);
     }
     begin += count;
     to += count;
     c = 0;
-    if (++s == kernel) {
+    s += taps;
+    if (s == kernel) {
       s = 0;
       y += job.desc.dilation;
     }
