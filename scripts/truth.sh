@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Compares the engine with ONNX Runtime on the real network: scripts/truth.sh [OPTIONS] [IMAGE...]
+#
+# Seeds 0, 1, 2 of `r50`, exported by both of PyTorch's exporters, on the images given (default: scenes that the
+# repository draws): import with --verify, equal blobs, every stage, and the results end to end. Then the canvas against
+# PyTorch's antialiased resize, and the results through pycocotools. The last lines count every exception; the exit
+# status is 1 where anything is beyond its limits. Nine photos take about an hour on two cores, and 12 GB of memory.
+#
+# Options, for less: --config r50-512 | tiny, --seeds 0,1, --exporters torchscript, --no-verify (tests/oracle/truth.py)
+# Environment:
+#   SLN_CLI   the program (default: build/release/apps/sln, built if it is missing)
+#   SLN_VENV  the Python environment (default: build/venv-truth); made from PyPI if it is missing
+#   PYTHON    the Python with PyTorch 1.13 (default: /usr/bin/python3)
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=${PYTHON:-/usr/bin/python3}
+venv=${SLN_VENV:-$root/build/venv-truth}
+cli=${SLN_CLI:-$root/build/release/apps/sln}
+
+if [ ! -x "$cli" ]; then
+  (cd "$root" && cmake --preset release && cmake --build --preset release --target sln_cli)
+fi
+if [ ! -x "$venv/bin/python" ]; then
+  "$python" -m venv "$venv"
+  "$venv/bin/pip" install --quiet torch torchvision numpy pillow onnx onnxscript onnxruntime openvino pycocotools
+fi
+exec "$venv/bin/python" "$root/tests/oracle/truth.py" --cli "$cli" --work "$root/build/truth" \
+  --torchscript-python "$python" "$@"

@@ -1,0 +1,151 @@
+"""Compares two implementations of the network on one canvas, as the description of the network asks.
+
+Boxes are matched by anchor; what comes after the boxes is compared per RoI. Where rounding may decide
+(an order, a suppression, a level), a difference is an exception: it is counted, it must lie within its
+tolerance of its threshold, and the count has a limit. Anything else is a failure.
+"""
+
+import dataclasses
+from typing import Dict, List
+
+import numpy
+
+import proposals_numpy
+
+DENSE_STAGES = ("features", "global_layers", "rpn_objectness", "rpn_deltas")
+ROI_STAGES = ("instance_layers", "layers", "confidence")
+
+# Of values. Dense stages that are not probabilities are measured in their own RMS.
+P99_LIMIT, MAX_LIMIT = 1e-4, 1e-3
+BOX_LIMIT = 0.01  # canvas pixels
+SCORE_LIMIT = 1e-4
+SWAP_LOGIT = 1e-5  # two boxes may change places if their logits are nearer than this
+LEVEL_TIE = 1e-3  # the level may differ if the two best planes are nearer than this
+
+# Of exceptions, for one image. Shares are of the cells of all matched RoIs.
+EXCEPTION_LIMITS = {
+    "swaps": 4,  # pairs of boxes in another order
+    "close decisions": 4,  # of the proposals: close to the IoU, size or candidate threshold
+    "unmatched": 8,  # anchors that only one list has: they follow from the close decisions
+    "level ties": 1e-3,  # share of cells whose level differs, the best planes tied
+}
+
+
+@dataclasses.dataclass
+class Report:
+    """Figures, exceptions and failures of one comparison."""
+
+    figures: Dict[str, float] = dataclasses.field(default_factory=dict)
+    exceptions: Dict[str, float] = dataclasses.field(default_factory=dict)
+    margins: Dict[str, float] = dataclasses.field(default_factory=dict)  # closest distance to a threshold
+    failures: List[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+    def limit(self, name: str, value: float, limit: float) -> None:
+        """Records a figure that must not exceed its limit; NaN exceeds every limit."""
+        self.figures[name] = float(value)
+        if not value <= limit:
+            self.failures.append(f"{name}: expected at most {limit:g}, found {value:.4g}")
+
+    def exception(self, name: str, count: float, limit: float) -> None:
+        self.exceptions[name] = count
+        if not count <= limit:
+            self.failures.append(f"{name}: expected at most {limit:g} exceptions, found {count:.4g}")
+
+
+def _largest(values: numpy.ndarray) -> float:
+    return float(values.max()) if values.size else 0.0
+
+
+def _p99(values: numpy.ndarray) -> float:
+    return float(numpy.percentile(values, 99)) if values.size else 0.0
+
+
+def compare_values(report: Report, name: str, a: numpy.ndarray, b: numpy.ndarray, unit: float) -> None:
+    """|a - b| in the given unit, at p99 and at most."""
+    if a.shape != b.shape:
+        report.failures.append(f"{name}: expected shape {b.shape}, found {a.shape}")
+        return
+    error = numpy.abs(a.astype(numpy.float64) - b) / unit
+    report.limit(f"{name} p99", _p99(error), P99_LIMIT)
+    report.limit(f"{name} max", _largest(error), MAX_LIMIT)
+
+
+def compare_dense(report: Report, a: dict, b: dict) -> None:
+    for name in DENSE_STAGES:
+        reference = b[name].astype(numpy.float64)
+        rms = 1.0 if name == "global_layers" else float(numpy.sqrt(numpy.mean(reference ** 2)))
+        compare_values(report, name, a[name], b[name], rms)
+
+
+def judge_lists(report: Report, config: dict, lists: dict) -> None:
+    """lists: {name: (anchors, Candidates)}. Every list must be right for its own numbers and for the last one's."""
+    reference = list(lists.values())[-1][1]
+    close = 0
+    for name, (anchors, own) in lists.items():
+        for numbers in [own] if own is reference else [own, reference]:
+            found = proposals_numpy.check_keep_list(config, numbers, anchors)
+            close += sum(found.close.values())
+            report.failures += [f"keep list of {name}: {text}" for text in found.violations[:5]]
+            for kind, margin in found.margins.items():
+                report.margins[kind] = min(margin, report.margins.get(kind, numpy.inf))
+    report.exception("close decisions", close, EXCEPTION_LIMITS["close decisions"])
+
+
+def count_swaps(rows_a: numpy.ndarray, rows_b: numpy.ndarray, logits: numpy.ndarray, report: Report) -> int:
+    """Pairs of common boxes in another order; each must be tied within SWAP_LOGIT. rows: places in the two lists."""
+    places = rows_a[numpy.argsort(rows_b)]
+    values = logits[numpy.argsort(rows_b)]
+    swaps = 0
+    for i in range(len(places)):
+        for j in numpy.flatnonzero(places[i + 1:] < places[i]) + i + 1:
+            swaps += 1
+            if abs(values[i] - values[j]) >= SWAP_LOGIT:
+                report.failures.append(f"boxes {i} and {j}: another order, logits {abs(values[i] - values[j]):.3g} apart")
+    return swaps
+
+
+def compare_levels(report: Report, a: dict, b: dict, rows_a: numpy.ndarray, rows_b: numpy.ndarray) -> None:
+    level_a, level_b = a["level"][rows_a], b["level"][rows_b]
+    differs = level_a != level_b
+    ties = 0
+    if differs.any():
+        best = numpy.sort(b["layers"][rows_b][:, 1:], axis=1)[:, -2:]
+        gap = (best[:, 1] - best[:, 0])[differs]
+        ties = int((gap < LEVEL_TIE).sum())
+        if ties < len(gap):
+            report.failures.append(f"level: {len(gap) - ties} cells differ with the two best planes up to "
+                                   f"{gap.max():.3g} apart")
+        # Stricter than asked for: where all planes are small, all are within LEVEL_TIE of each other.
+        report.figures["level widest relative tie"] = float((gap / numpy.maximum(best[:, 1][differs], 1e-30)).max())
+    report.figures["level cells differing"] = int(differs.sum())
+    report.exception("level ties", ties / max(1, differs.size), EXCEPTION_LIMITS["level ties"])
+
+
+def compare_stages(config: dict, a: dict, b: dict) -> Report:
+    """a, b: {stage name: array}; a has anchor_index, b may. The numbers of b are the reference."""
+    report = Report()
+    compare_dense(report, a, b)
+    candidates = [proposals_numpy.decode(config, t["rpn_objectness"], t["rpn_deltas"]) for t in (a, b)]
+    anchors = [t["anchor_index"].astype(numpy.int64) if "anchor_index" in t
+               else proposals_numpy.recover_anchors(c, t["boxes"], t["scores"])
+               for t, c in zip((a, b), candidates)]
+    judge_lists(report, config, {"the first": (anchors[0], candidates[0]), "the second": (anchors[1], candidates[1])})
+    for t, c, own in zip((a, b), candidates, anchors):
+        # The index is proven: it is the anchor whose box this is.
+        report.limit("boxes from rpn", _largest(numpy.abs(t["boxes"] - c.boxes[own])), BOX_LIMIT)
+    _, rows_a, rows_b = numpy.intersect1d(anchors[0], anchors[1], return_indices=True)
+    report.figures["boxes"] = len(anchors[1])
+    report.figures["matched"] = len(rows_a)
+    report.exception("unmatched", len(anchors[0]) + len(anchors[1]) - 2 * len(rows_a), EXCEPTION_LIMITS["unmatched"])
+    logits = candidates[1].logits[anchors[1][rows_b]]
+    report.exception("swaps", count_swaps(rows_a, rows_b, logits, report), EXCEPTION_LIMITS["swaps"])
+    report.limit("boxes max", _largest(numpy.abs(a["boxes"][rows_a] - b["boxes"][rows_b])), BOX_LIMIT)
+    report.limit("scores max", _largest(numpy.abs(a["scores"][rows_a] - b["scores"][rows_b])), SCORE_LIMIT)
+    for name in ROI_STAGES:
+        compare_values(report, name, a[name][rows_a], b[name][rows_b], 1.0)
+    compare_levels(report, a, b, rows_a, rows_b)
+    return report

@@ -1,0 +1,177 @@
+"""The engine against PyTorch itself on the `tiny` network, and against NumPy: Debian's packages are enough.
+
+SLN_CLI names the sln program.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy
+import torch
+from PIL import Image
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+sys.dont_write_bytecode = True
+
+import oracle  # noqa: E402
+import preprocess  # noqa: E402
+import proposals_numpy  # noqa: E402
+import rle  # noqa: E402
+import safetensors_file  # noqa: E402
+from models import export as exporter  # noqa: E402
+
+CLI = os.environ.get("SLN_CLI", os.path.join(ROOT, "build", "release", "apps", "sln"))
+FIXTURES = os.path.join(ROOT, "tests", "fixtures")
+SIZES = ((96, 64), (200, 333), (64, 64), (31, 17))
+
+
+def import_model(onnx: str, output: str) -> None:
+    subprocess.run([CLI, "import", onnx, "-o", output], check=True, stdout=subprocess.DEVNULL)
+
+
+class TinyOracle(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        torch.set_num_threads(1)
+        onnx, cls.model = (os.path.join(cls.folder.name, name) for name in ("tiny.onnx", "tiny.safetensors"))
+        # Another seed than the fixtures': nothing here can have been tuned to it.
+        cls.network = exporter.build("tiny", 1, None)
+        exporter.export(cls.network, onnx, "seeded:1", "torchscript")
+        import_model(onnx, cls.model)
+        cls.images = []
+        for width, height in SIZES:
+            cls.images.append(os.path.join(cls.folder.name, f"{width}x{height}.png"))
+            Image.fromarray(preprocess.draw_noise(width, height)).save(cls.images[-1])
+
+    def pytorch(self, canvas):
+        with torch.no_grad():
+            stages = self.network(torch.from_numpy(canvas[None]))
+        return {name: tensor.numpy() for name, tensor in stages._asdict().items()}
+
+    def test_stages_and_results_are_those_of_pytorch(self):
+        results = oracle.compare_with(self.pytorch, CLI, self.model, self.images, 2)
+        for image, reports in results:
+            with self.subTest(image=os.path.basename(image)):
+                self.assertEqual(oracle.failures_of(reports), [])
+                # The comparison saw something: boxes, objects, hidden parts, pairs.
+                self.assertGreaterEqual(reports["stages"].figures["matched"], 4)
+                self.assertGreaterEqual(reports["end to end"].figures["objects matched"], 3)
+        self.assertGreater(sum(r["end to end"].figures["pairs compared"] for _, r in results), 5)
+
+    def test_a_damaged_reference_is_noticed(self):
+        """Small faults of each kind in the reference make the comparison fail."""
+        def damaged(name, change):
+            def backend(canvas):
+                stages = self.pytorch(canvas)
+                stages[name] = change(stages[name].copy())
+                return stages
+            return backend
+
+        def move_box(boxes):
+            boxes[1, 0] += 0.02
+            return boxes
+
+        def raise_level(level):
+            level[0] = (level[0] + 1) % 4
+            return level
+
+        def exchange(values):
+            values[[0, 1]] = values[[1, 0]]
+            return values
+
+        faults = {
+            "features": lambda x: x * numpy.float32(1.01),
+            "rpn_objectness": lambda x: x + numpy.float32(0.1) * numpy.sign(x),
+            "boxes": move_box,
+            "layers": exchange,
+            "confidence": lambda x: x + numpy.float32(2e-4),
+            "level": raise_level,
+        }
+        for name, change in faults.items():
+            with self.subTest(stage=name):
+                try:
+                    (_, reports), = oracle.compare_with(damaged(name, change), CLI, self.model, self.images[:1], 2)
+                except ValueError as error:  # a box of no anchor
+                    self.assertIn("expected an anchor", str(error))
+                else:
+                    self.assertNotEqual(oracle.failures_of(reports), [])
+
+    def test_canvas_is_that_of_pytorch(self):
+        for width, height in preprocess.SIZES:
+            path = os.path.join(self.folder.name, f"canvas_{width}x{height}.png")
+            Image.fromarray(preprocess.draw_noise(width, height)).save(path)
+            with self.subTest(size=(width, height)):
+                self.assertEqual(preprocess.check_image(CLI, self.model, path, 2)[1], [])
+
+    def test_both_exporters_give_the_same_weights(self):
+        blobs = []
+        for name in ("tiny_torchscript", "tiny_dynamo"):
+            blobs.append(os.path.join(self.folder.name, name + ".safetensors"))
+            import_model(os.path.join(FIXTURES, name + ".onnx"), blobs[-1])
+        (a, _), (b, _) = (safetensors_file.load(path) for path in blobs)
+        self.assertEqual(list(a), list(b))
+        for name in a:
+            self.assertLessEqual(numpy.abs(a[name] - b[name]).max(), 1e-6 * numpy.abs(b[name]).max(), name)
+
+
+class KeepList(unittest.TestCase):
+    """The judge of keep lists itself, on three boxes in a row."""
+
+    CONFIG = {"pre_nms": 3, "max_rois": 3, "nms_iou": 0.5, "min_box": 0.1, "side": 100}
+
+    def judge(self, kept, boxes, logits=(3.0, 2.0, 1.0)):
+        candidates = proposals_numpy.Candidates(numpy.asarray(logits), numpy.asarray(boxes, numpy.float64))
+        return proposals_numpy.check_keep_list(self.CONFIG, candidates, numpy.asarray(kept))
+
+    def test_right_and_wrong_lists(self):
+        boxes = [[0, 0, 20, 20], [0, 0, 20, 19], [50, 50, 80, 80]]
+        self.assertEqual(self.judge([0, 2], boxes).violations, [])
+        self.assertEqual(sum(self.judge([0, 2], boxes).close.values()), 0)
+        for wrong in ([0, 1, 2], [0], [2, 0], [1, 2], [0, 0, 2]):
+            self.assertNotEqual(self.judge(wrong, boxes).violations, [], wrong)
+
+    def test_close_decisions_are_counted(self):
+        boxes = [[0, 0, 40, 40], [0, 0, 40, 20], [50, 50, 80, 80]]  # IoU is the limit itself
+        for dropped in (-1e-4, 1e-4):
+            boxes[1][3] = 20 + dropped
+            for kept in ([0, 1, 2], [0, 2]):
+                found = self.judge(kept, boxes)
+                self.assertEqual(found.violations, [])
+                right = (len(kept) == 2) == (dropped > 0)
+                self.assertEqual(found.close["iou"], 0 if right else 1)
+
+    def test_small_boxes_leave_before_nms(self):
+        boxes = [[0, 0, 9, 20], [0, 0, 11, 20], [50, 50, 80, 80]]
+        self.assertEqual(self.judge([1, 2], boxes).violations, [])
+        self.assertNotEqual(self.judge([0, 2], boxes).violations, [])
+
+
+class RunLengths(unittest.TestCase):
+    def test_by_hand(self):
+        mask = numpy.zeros((3, 4), bool)
+        self.assertEqual(rle.encode(mask), "<")  # one run of 12
+        mask[:, 1] = True
+        self.assertEqual(rle.encode(mask), "336")
+        mask[0, 0] = True
+        self.assertEqual(rle.runs_of(mask), [0, 1, 2, 3, 6])
+        self.assertEqual(rle.encode(mask), "01224")  # the fourth and fifth as differences: 3 - 1, 6 - 2
+
+    def test_round_trip(self):
+        random = numpy.random.RandomState(0)
+        for height, width in ((1, 1), (7, 5), (200, 301)):
+            for share in (0.0, 0.02, 0.5, 1.0):
+                mask = random.uniform(size=(height, width)) < share
+                numpy.testing.assert_array_equal(rle.decode(rle.encode(mask), height, width), mask)
+        with self.assertRaises(ValueError):
+            rle.decode("<", 3, 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
