@@ -94,7 +94,8 @@ Graph::Graph(const Graph& other)
       metadata(other.metadata),
       inputs(other.inputs),
       outputs(other.outputs),
-      values(other.values) {
+      values(other.values),
+      shape_errors(other.shape_errors) {
   for (const auto& node : other.nodes) nodes.push_back(std::make_unique<Node>(*node));
 }
 
@@ -204,8 +205,12 @@ int Graph::drop_dead() {
   return dropped;
 }
 
+std::string label(const Graph& graph, const Node& node) {
+  return concat(graph.source, ": node \"", node.name, "\" (", node.source_op, ")");
+}
+
 void fail_node_text(const Graph& graph, const Node& node, const std::string& text) {
-  fail(ErrorKind::kFormat, graph.source, ": node \"", node.name, "\" (", node.source_op, "): ", text);
+  fail(ErrorKind::kFormat, label(graph, node), ": ", text);
 }
 
 }  // namespace sln::importer

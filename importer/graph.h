@@ -92,6 +92,7 @@ class Graph {
   std::vector<Output> outputs;
   std::vector<Value> values;
   std::vector<std::unique_ptr<Node>> nodes;  // in topological order after sort()
+  std::vector<std::string> shape_errors;     // what infer_shapes() found to contradict itself
 
   ValueId add_value(const std::string& name);
   ValueId add_constant(const std::string& name, Array array);
@@ -116,6 +117,8 @@ class Graph {
   int drop_dead();
 };
 
+// FILE: node "NAME" (OP)
+std::string label(const Graph& graph, const Node& node);
 // Throws Error(kFormat): FILE: node "NAME" (OP): parts...
 [[noreturn]] void fail_node_text(const Graph& graph, const Node& node, const std::string& text);
 template <typename... Parts>

@@ -29,23 +29,7 @@ class Network {
   ValueId& value(const std::string& name) { return w_.result.values[name]; }
 
   void read_outputs() {
-    static const std::vector<std::string> required = {"boxes",      "scores", "layers",
-                                                      "confidence", "level",  "global_layers"};
-    static const std::vector<std::string> debug = {"features", "rpn_objectness", "rpn_deltas", "instance_layers"};
-    const auto contains = [](const std::vector<std::string>& list, const std::string& name) {
-      return std::find(list.begin(), list.end(), name) != list.end();
-    };
-    for (const Output& output : w_.graph.outputs) {
-      if (!contains(required, output.name) && !contains(debug, output.name))
-        fail(ErrorKind::kFormat, w_.graph.source, ": output \"", output.name,
-             "\": expected only outputs of the network, found this one");
-      if (!outputs_.emplace(output.name, output.value).second)
-        fail(ErrorKind::kFormat, w_.graph.source, ": output \"", output.name, "\": expected once, found twice");
-    }
-    for (const std::string& name : required)
-      if (outputs_.count(name) == 0)
-        fail(ErrorKind::kFormat, w_.graph.source, ": output \"", name,
-             "\": expected among the graph's outputs, found none of that name");
+    for (const Output& output : w_.graph.outputs) outputs_[output.name] = output.value;
     for (const char* name : {"boxes", "scores", "layers", "confidence", "level"}) value(name) = outputs_.at(name);
   }
 
@@ -210,7 +194,30 @@ class Network {
 
 }  // namespace
 
+void check_outputs(const Graph& graph) {
+  static const std::vector<std::string> required = {"boxes",      "scores", "layers",
+                                                    "confidence", "level",  "global_layers"};
+  static const std::vector<std::string> debug = {"features", "rpn_objectness", "rpn_deltas", "instance_layers"};
+  const auto contains = [](const std::vector<std::string>& list, const std::string& name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  std::vector<std::string> found;
+  for (const Output& output : graph.outputs) {
+    if (!contains(required, output.name) && !contains(debug, output.name))
+      fail(ErrorKind::kFormat, graph.source, ": output \"", output.name,
+           "\": expected only outputs of the network, found this one");
+    if (contains(found, output.name))
+      fail(ErrorKind::kFormat, graph.source, ": output \"", output.name, "\": expected once, found twice");
+    found.push_back(output.name);
+  }
+  for (const std::string& name : required)
+    if (!contains(found, name))
+      fail(ErrorKind::kFormat, graph.source, ": output \"", name,
+           "\": expected among the graph's outputs, found none of that name");
+}
+
 Match match_network(const Graph& graph, const Config& config) {
+  check_outputs(graph);
   Walker walker(graph, config);
   Network(walker).match();
   return std::move(walker.result);

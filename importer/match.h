@@ -37,6 +37,9 @@ struct Match {
   std::map<std::string, ValueId> values;
 };
 
+// The graph has the network's outputs and no others (debug outputs may be there).
+void check_outputs(const Graph& graph);
+
 // Throws Error(kFormat) that names file, node, op, what was expected and what was found.
 Match match_network(const Graph& graph, const Config& config);
 

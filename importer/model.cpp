@@ -1,6 +1,7 @@
 #include "importer/model.h"
 
 #include "importer/fingerprint.h"
+#include "importer/match.h"
 
 namespace sln::importer {
 namespace {
@@ -57,6 +58,7 @@ ModelInfo read_model_info(const OnnxFile& file) {
   info.exporter = entry(graph, "sln.exporter", "unknown");
   info.fingerprint = entry(graph, "sln.fingerprint", "");
   if (!info.fingerprint.empty()) parse_fingerprint(info.fingerprint, graph.source + ": sln.fingerprint");
+  check_outputs(graph);
   check_all_of_use(file);
   return info;
 }

@@ -1,7 +1,5 @@
 #include "importer/report.h"
 
-#include <sstream>
-
 #include "importer/importer.h"
 
 namespace sln {
@@ -61,7 +59,7 @@ std::string format_report(const ImportReport& report) {
   line("source", concat("sha256 ", report.source_sha256));
   for (const ImportGlue& glue : report.glue)
     line(glue.by_reading ? "proven" : "NOT PROVEN",
-         concat(padded(glue.item, 26), glue.by_reading ? "by reading: " : "needs --verify: ", glue.detail));
+         concat(padded(glue.item, 28), glue.by_reading ? "by reading: " : "needs --verify: ", glue.detail));
   for (const std::string& note : report.notes) line("note", note);
   return text;
 }

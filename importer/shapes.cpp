@@ -11,6 +11,7 @@ namespace {
 struct Guess {
   DataType type = DataType::kUnknown;
   std::optional<Dims> dims;
+  std::string error = {};  // inputs contradict each other; dims is then the best guess
 };
 
 // One node with its inputs' guesses.
@@ -75,7 +76,12 @@ Guess broadcast_rule(const Scene& s) {
         open[open.size() - side->size() + i] = 1;
         (*side)[i] = 1;
       }
-  Dims dims = broadcast(a, b);
+  Dims dims;
+  try {
+    dims = broadcast(a, b);
+  } catch (const Error& error) {
+    return {out.type, s.dims(0), error.what()};
+  }
   for (size_t i = 0; i < dims.size(); ++i)
     if (open[i] == 1 && dims[i] == 1) dims[i] = kUnknownDim;
   out.dims = dims;
@@ -123,8 +129,8 @@ Guess concat_rule(const Scene& s) {
       else if (dims[d] == kUnknownDim)
         dims[d] = other;
       else if (other != kUnknownDim && other != dims[d])
-        fail(ErrorKind::kFormat, "expected shapes that differ along axis ", axis, " only, found ", to_string(s.dims(0)),
-             " and ", to_string(s.dims(i)));
+        out.error = concat("expected shapes that differ along axis ", axis, " only, found ", to_string(s.dims(0)),
+                           " and ", to_string(s.dims(i)));
     }
   out.dims = dims;
   return out;
@@ -373,6 +379,7 @@ void infer_node(Graph& graph, const Node& node) {
   const auto rule = rules().find(node.op);
   const Guess guess = rule == rules().end() ? unknown_rule(scene) : rule->second(scene);
   if (!node.outputs.empty() && node.outputs[0] != kNoValue) set_guess(graph.value(node.outputs[0]), guess);
+  if (!guess.error.empty()) graph.shape_errors.push_back(concat(label(graph, node), ": ", guess.error));
 }
 
 }  // namespace
@@ -389,11 +396,14 @@ std::optional<std::vector<int64_t>> constant_parameter(const Graph& graph, const
 }
 
 void infer_shapes(Graph& graph) {
+  graph.shape_errors.clear();
   for (const auto& node : graph.nodes) {
     try {
       infer_node(graph, *node);
     } catch (const Error& error) {
-      fail_node(graph, *node, error.what());
+      graph.shape_errors.push_back(concat(label(graph, *node), ": ", error.what()));
+      for (const ValueId id : node->outputs)
+        if (id != kNoValue) graph.value(id).has_shape = false;
     }
   }
 }

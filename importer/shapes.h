@@ -9,7 +9,8 @@
 namespace sln::importer {
 
 // Fills type and shape of every value that it can. Dimensions that only a run can tell are kUnknownDim; values of
-// unknown rank keep has_shape false. Throws Error(kFormat) that names the node where shapes contradict each other.
+// unknown rank keep has_shape false. Where shapes contradict each other, graph.shape_errors tells and a guess stands
+// in: the node at fault is often an earlier one, which the matcher can name.
 void infer_shapes(Graph& graph);
 
 // Whole numbers that parametrise a node: attribute `name`, or the constant input `index`; nothing where neither is

@@ -62,7 +62,7 @@ void Walker::check_real(const Node& node, const std::string& what, double found,
     fail_node(graph, node, what, ": expected ", static_cast<float>(expected), ", found ", static_cast<float>(found));
 }
 
-void Walker::check_shape(const Node& node, const Dims& expected) const {
+void Walker::judge_shape(const Node& node, const Dims& expected) const {
   const Value& value = graph.value(node.outputs[0]);
   bool fits = value.has_shape && value.shape.size() == expected.size();
   for (size_t i = 0; fits && i < expected.size(); ++i)
@@ -153,6 +153,8 @@ void Walker::finish() {
   for (const auto& node : graph.nodes)
     if (claimed.count(node.get()) == 0)
       fail_node(graph, *node, "expected no node beyond those of the network, found this one left over");
+  for (auto shape = shapes_.rbegin(); shape != shapes_.rend(); ++shape) judge_shape(*shape->first, shape->second);
+  if (!graph.shape_errors.empty()) throw Error(ErrorKind::kFormat, graph.shape_errors[0]);
   for (const Layer& expected : layer_table(config)) {
     const auto found = found_.find(expected.name);
     if (found == found_.end())

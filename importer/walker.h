@@ -41,7 +41,8 @@ class Walker {
              const std::vector<int64_t>& expected) const;
   void check(const Node& node, const std::string& what, const std::string& found, const std::string& expected) const;
   void check_real(const Node& node, const std::string& what, double found, double expected) const;  // as float32
-  void check_shape(const Node& node, const Dims& expected) const;  // of output 0; -1 is any size
+  // Of output 0; -1 is any size. Judged in finish(), since a wrong stride shows in all shapes behind it.
+  void check_shape(const Node& node, const Dims& expected) { shapes_.emplace_back(&node, expected); }
 
   // The operand of a node with two inputs that is not constant; the constant must broadcast and hold `expected` (one
   // element, or as many as given). `constant_first`: the constant must be input 0.
@@ -56,11 +57,13 @@ class Walker {
   std::set<const Node*> claimed;
 
  private:
+  void judge_shape(const Node& node, const Dims& expected) const;
   void check_layer(const Node& node, const Layer& expected) const;
   void check_weights(const Node& node, const Layer& expected, const ArrayPtr& weight, const ArrayPtr& bias);
 
   std::map<std::string, Layer> table_;
   std::map<std::string, LayerWeights> found_;
+  std::vector<std::pair<const Node*, Dims>> shapes_;
   bool zero_biases_dropped_ = false;  // dynamo leaves out biases that are all 0
 };
 

@@ -36,8 +36,11 @@ bool fuse(Graph& graph, const Node& add) {
   const Value& a = graph.value(add.inputs[0]);
   const Value& b = graph.value(add.inputs[1]);
   const auto users = graph.users(add.outputs[0]);
-  if (!a.has_shape || !b.has_shape || a.shape != b.shape || add.inputs[0] == add.inputs[1] ||
-      graph.use_count(add.outputs[0]) != 1 || users.size() != 1 || users[0]->op != "Relu")
+  // A graph whose shapes contradict each other will be refused; fusing all the same lets the matcher find the node at
+  // fault.
+  const bool fits = a.has_shape && b.has_shape && (a.shape == b.shape || !graph.shape_errors.empty());
+  if (!fits || add.inputs[0] == add.inputs[1] || graph.use_count(add.outputs[0]) != 1 || users.size() != 1 ||
+      users[0]->op != "Relu")
     return false;
   const int which = taker(graph, add);
   if (which < 0) return false;
