@@ -27,6 +27,8 @@ class PendingFile {
   // Needs finish(). Replaces what is at path.
   void commit();
   const std::string& path() const { return path_; }
+  // Where the file is until commit(); another writer may replace it there.
+  const std::string& temporary() const { return temporary_; }
 
  private:
   void flush();

@@ -113,6 +113,16 @@ sln_result_info info_of(const sln_result* result) {
   return info;
 }
 
+std::vector<sln_tensor_info> captured_tensors(const sln_engine* engine) {
+  std::vector<sln_tensor_info> tensors;
+  for (int i = 0;; ++i) {
+    sln_tensor_info info = {};
+    info.struct_size = sizeof info;
+    if (sln_engine_get_tensor(engine, i, &info) != SLN_OK) return tensors;  // beyond the last
+    tensors.push_back(info);
+  }
+}
+
 Scene scene_of(const sln_engine* engine, const sln_result* result) {
   const sln_result_info info = info_of(result);
   Scene scene;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "apps/results_json.h"
 #include "engine/sln.h"
@@ -39,6 +40,9 @@ Engine create_engine(const sln_model* model, const EngineSettings& settings);
 sln_engine_info info_of(const sln_engine* engine);
 RunResult create_result();
 sln_result_info info_of(const sln_result* result);
+
+// The stage tensors of the last run of an engine that captures.
+std::vector<sln_tensor_info> captured_tensors(const sln_engine* engine);
 
 // What the engine's last run found and how long its stages took.
 Scene scene_of(const sln_engine* engine, const sln_result* result);

@@ -14,6 +14,7 @@ void Progress::step(const std::string& name, const std::string& what) {
   ++done_;
   if (!terminal_) {
     print(text("[", done_, "/", total_, "] ", name, ": ", what, "\n"));
+    std::fflush(stdout);
     return;
   }
   constexpr int kCells = 30;

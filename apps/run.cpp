@@ -96,10 +96,7 @@ class Outputs {
 
 void write_dump(PendingFile* file, const sln_engine* engine, const ModelSummary& model, const Scene& scene) {
   std::vector<DumpTensor> tensors;
-  for (int i = 0;; ++i) {
-    sln_tensor_info info = {};
-    info.struct_size = sizeof info;
-    if (sln_engine_get_tensor(engine, i, &info) != SLN_OK) break;  // beyond the last
+  for (const sln_tensor_info& info : captured_tensors(engine)) {
     tensors.push_back({info.name, std::vector<int64_t>(info.dims, info.dims + info.rank), info.data});
   }
   if (tensors.empty()) fail(file->path(), ": expected stage tensors to dump, found none");

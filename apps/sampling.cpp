@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <string>
+#include <system_error>
 
 namespace sln::apps {
 namespace {
-
-constexpr double kLeastShare = 0.97;  // of the best sample's share
 
 double clock_seconds(clockid_t clock) {
   timespec now = {};
@@ -20,18 +21,20 @@ double clock_seconds(clockid_t clock) {
 
 }  // namespace
 
-double cpu_share(const Sample& sample, int threads) {
-  return sample.cpu_seconds / (threads * sample.wall_seconds);
+double core_share(const Sample& sample, int threads) {
+  return 1 - sample.wait_seconds / (threads * sample.wall_seconds);
 }
 
-std::vector<Sample> undisturbed(const std::vector<Sample>& samples, int threads) {
-  double best = 0;
-  for (const Sample& sample : samples) best = std::max(best, cpu_share(sample, threads));
-  std::vector<Sample> kept;
-  for (const Sample& sample : samples) {
-    if (cpu_share(sample, threads) >= kLeastShare * best) kept.push_back(sample);
-  }
-  return kept;
+std::vector<Sample> undisturbed(const std::vector<Sample>& samples, int threads, size_t least, bool* disturbed) {
+  std::vector<Sample> sorted = samples;
+  std::stable_sort(sorted.begin(), sorted.end(), [threads](const Sample& a, const Sample& b) {
+    return core_share(a, threads) > core_share(b, threads);
+  });
+  size_t kept = 0;
+  while (kept < sorted.size() && core_share(sorted[kept], threads) >= kLeastShare) ++kept;
+  *disturbed = kept < least;
+  sorted.resize(std::max(kept, std::min(least, sorted.size())));
+  return sorted;
 }
 
 double quantile(std::vector<double> values, double q) {
@@ -48,8 +51,16 @@ double median(std::vector<double> values) {
 double wall_clock() {
   return clock_seconds(CLOCK_MONOTONIC);
 }
-double process_cpu_clock() {
-  return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+double waited_seconds() {
+  double sum = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it("/proc/self/task", error), end; !error && it != end;
+       it.increment(error)) {
+    std::ifstream file(it->path() / "schedstat");
+    double ran = 0, waited = 0;  // nanoseconds
+    if (file >> ran >> waited) sum += 1e-9 * waited;
+  }
+  return sum;
 }
 
 long long peak_resident_bytes() {

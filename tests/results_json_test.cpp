@@ -184,16 +184,25 @@ TEST_CASE("A dump is a safetensors file with aligned data") {
 }
 
 TEST_CASE("Disturbed samples are dropped, quantiles are nearest rank") {
-  const auto sample = [](double wall, double cpu) {
+  const auto sample = [](double wall, double wait) {
     Sample s;
     s.wall_seconds = wall;
-    s.cpu_seconds = cpu;
+    s.wait_seconds = wait;
     return s;
   };
-  // Two threads; the best share is 0.95: 0.93 stays, 0.8 goes.
-  const std::vector<Sample> kept = undisturbed({sample(1, 1.9), sample(1, 1.86), sample(1.2, 1.92)}, 2);
-  REQUIRE(kept.size() == 2);
-  CHECK(kept[1].cpu_seconds == 1.86);
+  CHECK(core_share(sample(2, 1), 2) == 0.75);
+  const std::vector<Sample> samples = {sample(1, 0.5), sample(2, 0.1), sample(3, 0.06), sample(4, 0)};
+  bool disturbed = true;
+  const std::vector<Sample> kept = undisturbed(samples, 2, 3, &disturbed);
+  CHECK(!disturbed);
+  REQUIRE(kept.size() == 3);
+  CHECK(kept[0].wall_seconds == 4);
+  CHECK(kept[2].wall_seconds == 2);
+  CHECK(undisturbed(samples, 2, 4, &disturbed).size() == 4);
+  CHECK(disturbed);
+  CHECK(undisturbed(samples, 2, 9, &disturbed).size() == 4);
+  CHECK(undisturbed(samples, 1, 1, &disturbed).size() == 2);
+  CHECK(waited_seconds() >= 0);
   CHECK(quantile({5, 1, 4, 2, 3}, 0.9) == 5);
   CHECK(quantile({10, 9, 8, 7, 6, 5, 4, 3, 2, 1}, 0.9) == 9);
   CHECK(median({4, 1, 3, 2}) == 2.5);

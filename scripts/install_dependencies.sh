@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs what building and exporting need from Debian 12; with --tests also what the tests need. Does nothing, and
+# needs no network and no rights, where all of it is there.
+set -euo pipefail
+
+packages=(
+  cmake ninja-build g++
+  libprotobuf-dev libonnx-dev libhwy-dev libstb-dev libcli11-dev nlohmann-json3-dev
+  python3 python3-torch python3-torchvision python3-onnx python3-numpy python3-pil
+)
+case "${1:-}" in
+  "") ;;
+  --tests) packages+=(catch2 clang-format) ;;
+  *)
+    echo "usage: $0 [--tests]" >&2
+    exit 1
+    ;;
+esac
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "all ${#packages[@]} packages are installed"
+  exit 0
+fi
+
+echo "installing ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo > /dev/null || { echo "expected root or sudo to install packages, found neither" >&2; exit 1; }
+  as_root=(sudo)
+fi
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
