@@ -90,6 +90,13 @@ std::string type_name(int onnx_type) {
              : concat("type ", onnx_type);
 }
 
+// Names come from the file and go into messages, which are one line of text.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
 template <typename T, typename Out>
 void widen(const char* bytes, std::vector<Out>& out) {
   for (size_t i = 0; i < out.size(); ++i) {
@@ -147,12 +154,12 @@ class Reader {
   OnnxFile file_;
   std::string file_bytes_;
   std::map<std::string, ValueId> ids_;
-  std::set<std::string> defined_;
+  std::set<ValueId> defined_;
   std::vector<std::pair<std::string, std::string>> external_;  // location, bytes; in order of first use
 };
 
 std::string node_label(const std::string& path, const onnx::NodeProto& proto) {
-  return concat(path, ": node \"", proto.name(), "\" (", proto.op_type(), ")");
+  return concat(path, ": node \"", printable(proto.name()), "\" (", printable(proto.op_type()), ")");
 }
 
 void Reader::parse() {
@@ -186,20 +193,21 @@ void Reader::check_header() {
 void Reader::read_metadata() {
   for (const auto& entry : model_.metadata_props())
     if (!file_.graph.metadata.emplace(entry.key(), entry.value()).second)
-      fail(ErrorKind::kFormat, path_, ": metadata key ", entry.key(), ": expected once, found twice");
+      fail(ErrorKind::kFormat, path_, ": metadata key ", printable(entry.key()), ": expected once, found twice");
 }
 
 ValueId Reader::lookup(const std::string& name) {
   const auto found = ids_.find(name);
   if (found != ids_.end()) return found->second;
-  return ids_[name] = file_.graph.add_value(name);
+  return ids_[name] = file_.graph.add_value(printable(name));
 }
 
 ValueId Reader::define(const std::string& name, const std::string& where) {
   if (name.empty()) fail(ErrorKind::kFormat, where, ": expected a name for every value, found an empty one");
-  if (!defined_.insert(name).second)
-    fail(ErrorKind::kFormat, where, ": value \"", name, "\": expected one definition, found a second");
-  return lookup(name);
+  const ValueId id = lookup(name);
+  if (!defined_.insert(id).second)
+    fail(ErrorKind::kFormat, where, ": value \"", printable(name), "\": expected one definition, found a second");
+  return id;
 }
 
 const std::string& Reader::external_file(const std::string& location, const std::string& where) {
@@ -207,7 +215,7 @@ const std::string& Reader::external_file(const std::string& location, const std:
     if (known.first == location) return known.second;
   // A file name only: an ONNX file must not make the importer read elsewhere.
   if (location.empty() || location == "." || location == ".." || location.find('/') != std::string::npos ||
-      location.find('\\') != std::string::npos || location.find('\0') != std::string::npos)
+      location.find('\\') != std::string::npos || printable(location) != location)
     fail(ErrorKind::kFormat, where, ": external data: expected a file in the ONNX file's own folder, found \"",
          location, "\"");
   const size_t slash = path_.rfind('/');
@@ -223,7 +231,8 @@ const std::string& Reader::external_file(const std::string& location, const std:
 
 int64_t parse_count(const std::string& text, const std::string& where, const std::string& key) {
   if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
-    fail(ErrorKind::kFormat, where, ": external data: ", key, ": expected a whole number, found \"", text, "\"");
+    fail(ErrorKind::kFormat, where, ": external data: ", key, ": expected a whole number, found \"", printable(text),
+         "\"");
   int64_t number = 0;
   for (const char digit : text) number = number * 10 + (digit - '0');
   return number;
@@ -303,7 +312,7 @@ Array Reader::read_tensor(const onnx::TensorProto& proto, const std::string& whe
 
 void Reader::read_initializers() {
   for (const auto& proto : model_.graph().initializer()) {
-    const std::string where = concat(path_, ": initializer \"", proto.name(), "\"");
+    const std::string where = concat(path_, ": initializer \"", printable(proto.name()), "\"");
     const ValueId id = define(proto.name(), where);
     Array array = read_tensor(proto, where);
     Value& value = file_.graph.value(id);
@@ -316,8 +325,8 @@ void Reader::read_initializers() {
 
 void Reader::read_inputs() {
   for (const auto& proto : model_.graph().input()) {
-    if (defined_.count(proto.name()) != 0) continue;  // an initializer listed as input, as old files do
-    const std::string where = concat(path_, ": input \"", proto.name(), "\"");
+    if (defined_.count(lookup(proto.name())) != 0) continue;  // an initializer listed as input, as old files do
+    const std::string where = concat(path_, ": input \"", printable(proto.name()), "\"");
     Value& value = file_.graph.value(define(proto.name(), where));
     file_.graph.inputs.push_back(lookup(proto.name()));
     if (!proto.type().has_tensor_type())
@@ -331,7 +340,7 @@ void Reader::read_inputs() {
 }
 
 Attribute Reader::read_attribute(const onnx::NodeProto& node, const onnx::AttributeProto& proto) {
-  const std::string where = concat(node_label(path_, node), ": attribute ", proto.name());
+  const std::string where = concat(node_label(path_, node), ": attribute ", printable(proto.name()));
   switch (proto.type()) {
     case onnx::AttributeProto::INT:
       return proto.i();
@@ -354,10 +363,11 @@ Attribute Reader::read_attribute(const onnx::NodeProto& node, const onnx::Attrib
 void Reader::check_node(const onnx::NodeProto& proto) const {
   const std::string where = node_label(path_, proto);
   if (!proto.domain().empty() && proto.domain() != "ai.onnx")
-    fail(ErrorKind::kUnsupported, where, ": expected a standard ONNX operator, found domain \"", proto.domain(), "\"");
+    fail(ErrorKind::kUnsupported, where, ": expected a standard ONNX operator, found domain \"",
+         printable(proto.domain()), "\"");
   const Operator* op = is_internal_operator(proto.op_type()) ? nullptr : find_operator(proto.op_type());
   if (op == nullptr)
-    fail(ErrorKind::kUnsupported, where, ": expected an operator of this network, found ", proto.op_type());
+    fail(ErrorKind::kUnsupported, where, ": expected an operator of this network, found ", printable(proto.op_type()));
   const size_t inputs = static_cast<size_t>(proto.input_size());
   if (inputs < op->min_inputs || inputs > op->max_inputs)
     fail(ErrorKind::kFormat, where, ": expected ", op->min_inputs, " to ", op->max_inputs, " inputs, found ", inputs);
@@ -368,7 +378,7 @@ void Reader::check_node(const onnx::NodeProto& proto) const {
     fail(ErrorKind::kFormat, where, ": expected 1 to ", op->max_outputs, " outputs, found ", proto.output_size());
   for (const auto& attribute : proto.attribute())
     if (std::find(op->attributes.begin(), op->attributes.end(), attribute.name()) == op->attributes.end())
-      fail(ErrorKind::kUnsupported, where, ": expected only known attributes, found ", attribute.name());
+      fail(ErrorKind::kUnsupported, where, ": expected only known attributes, found ", printable(attribute.name()));
 }
 
 void Reader::read_constant(const onnx::NodeProto& proto) {
@@ -391,7 +401,7 @@ void Reader::read_constant(const onnx::NodeProto& proto) {
     array.dims = {static_cast<int64_t>(reals->size())};
     array.real = *reals;
   } else {
-    fail(ErrorKind::kUnsupported, where, ": expected a tensor or numbers, found ", kind);
+    fail(ErrorKind::kUnsupported, where, ": expected a tensor or numbers, found ", printable(kind));
   }
   Value& value = file_.graph.value(define(proto.output(0), where));
   value.type = array.type;
@@ -405,7 +415,7 @@ void Reader::read_node(const onnx::NodeProto& proto) {
   check_node(proto);
   auto node = std::make_unique<Node>();
   node->op = node->source_op = proto.op_type();
-  node->name = proto.name();
+  node->name = printable(proto.name());
   const std::string where = node_label(path_, proto);
   for (const std::string& name : proto.input()) node->inputs.push_back(name.empty() ? kNoValue : lookup(name));
   for (const std::string& name : proto.output()) node->outputs.push_back(name.empty() ? kNoValue : define(name, where));
@@ -413,28 +423,29 @@ void Reader::read_node(const onnx::NodeProto& proto) {
     fail(ErrorKind::kFormat, where, ": expected a named output, found none");
   for (const auto& attribute : proto.attribute())
     if (!node->attributes.emplace(attribute.name(), read_attribute(proto, attribute)).second)
-      fail(ErrorKind::kFormat, where, ": attribute ", attribute.name(), ": expected once, found twice");
+      fail(ErrorKind::kFormat, where, ": attribute ", printable(attribute.name()), ": expected once, found twice");
   file_.graph.nodes.push_back(std::move(node));
 }
 
 void Reader::read_outputs() {
-  for (const auto& proto : model_.graph().output()) file_.graph.outputs.push_back({proto.name(), lookup(proto.name())});
+  for (const auto& proto : model_.graph().output())
+    file_.graph.outputs.push_back({printable(proto.name()), lookup(proto.name())});
 }
 
 void Reader::check_defined() const {
   for (const auto& node : file_.graph.nodes)
     for (const ValueId id : node->inputs)
-      if (id != kNoValue && defined_.count(file_.graph.value(id).name) == 0)
+      if (id != kNoValue && defined_.count(id) == 0)
         fail_node(file_.graph, *node, "input \"", file_.graph.value(id).name,
                   "\": expected a graph input, an initializer or another node's output, found nothing of that name");
   for (const Output& output : file_.graph.outputs)
-    if (defined_.count(output.name) == 0)
+    if (defined_.count(output.value) == 0)
       fail(ErrorKind::kFormat, path_, ": output \"", output.name, "\": expected a node that makes it, found none");
 }
 
 void Reader::find_unused() {
   for (const auto& proto : model_.graph().initializer())
-    if (file_.graph.use_count(lookup(proto.name())) == 0) file_.unused.push_back(proto.name());
+    if (file_.graph.use_count(lookup(proto.name())) == 0) file_.unused.push_back(printable(proto.name()));
 }
 
 OnnxFile Reader::read() {
