@@ -287,6 +287,17 @@ Guess constant_of_shape_rule(const Scene& s) {
   return out;
 }
 
+Guess pad_rule(const Scene& s) {
+  const auto pads = s.parameter(1, "pads");
+  Guess out{s.in[0].type, std::nullopt};
+  if (!s.known(0) || !pads || pads->size() != 2 * s.dims(0).size() || s.node.input(3) != kNoValue) return out;
+  Dims dims = s.dims(0);
+  for (size_t i = 0; i < dims.size(); ++i)
+    if (dims[i] != kUnknownDim) dims[i] += (*pads)[i] + (*pads)[i + dims.size()];
+  out.dims = dims;
+  return out;
+}
+
 Guess unknown_rule(const Scene& s) {
   return {s.in[0].type, std::nullopt};
 }
@@ -339,6 +350,7 @@ const std::map<std::string, Rule>& rules() {
                                                     {"NonMaxSuppression", nms_rule},
                                                     {"NonZero", non_zero_rule},
                                                     {"Shape", shape_rule},
+                                                    {"Pad", pad_rule},
                                                     {"ConstantOfShape", constant_of_shape_rule}};
   return table;
 }
