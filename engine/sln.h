@@ -11,7 +11,8 @@
  *     fprintf(stderr, "%s\n", sln_last_error());
  *   else
  *     for (int32_t i = 0; i < sln_result_object_count(result); ++i) {
- *       sln_object object = {sizeof object};
+ *       sln_object object = {0};
+ *       object.struct_size = sizeof object;
  *       sln_result_get_object(result, i, &object);
  *       printf("score %.3f amodal area %lld\n", object.score, (long long)object.amodal_area);
  *     }

@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
   } else {
     failed = sln_result_object_count(result) == 0;
     for (int32_t i = 0; i < sln_result_object_count(result); ++i) {
-      sln_object object = {sizeof object};
+      sln_object object = {0};
+      object.struct_size = sizeof object;
       if (sln_result_get_object(result, i, &object)) failed = 1;
       printf("score %.3f amodal area %lld\n", object.score, (long long)object.amodal_area);
     }
