@@ -43,7 +43,8 @@ void AtomicFile::commit() {
 }
 
 void AtomicFile::fail_io(const char* action) const {
-  fail(ErrorKind::kIo, path_, ": cannot ", action, ": ", std::generic_category().message(errno));
+  fail(ErrorKind::kIo, path_, ": expected a file that can be written, found that it cannot ", action, ": ",
+       std::generic_category().message(errno));
 }
 
 }  // namespace sln

@@ -50,7 +50,8 @@ class Mapping {
 
  private:
   [[noreturn]] static void fail_io(const std::string& path, const char* action) {
-    fail(ErrorKind::kIo, path, ": cannot ", action, ": ", std::generic_category().message(errno));
+    fail(ErrorKind::kIo, path, ": expected a readable file, found that it cannot ", action, ": ",
+         std::generic_category().message(errno));
   }
   void* data_ = nullptr;
   size_t bytes_ = 0;
@@ -69,7 +70,8 @@ Json parse_unique(const std::string& text, const std::string& path) {
   };
   Json json = Json::parse(text, watch, false);
   if (!json.is_object()) fail(ErrorKind::kFormat, path, ": expected a JSON object as header, found something else");
-  if (!twice.empty()) fail(ErrorKind::kFormat, path, ": '", twice, "' stands twice in the header");
+  if (!twice.empty())
+    fail(ErrorKind::kFormat, path, ": expected each name once in the header, found '", twice, "' twice");
   return json;
 }
 
@@ -115,7 +117,8 @@ void Blob::Impl::open() {
 
 const std::string& Blob::Impl::need(const std::string& key) const {
   const auto found = metadata.find(key);
-  if (found == metadata.end()) fail(ErrorKind::kFormat, path, ": metadata '", key, "' is missing");
+  if (found == metadata.end())
+    fail(ErrorKind::kFormat, path, ": expected the metadata of an sln blob, found that '", key, "' is missing");
   return found->second;
 }
 
@@ -170,7 +173,9 @@ void Blob::Impl::read_tensors(const Json& header) {
 
 const float* Blob::Impl::read_tensor(const Json& header, const TensorSpec& spec, uint64_t offset) const {
   const auto entry = header.find(spec.name);
-  if (entry == header.end()) fail(ErrorKind::kFormat, path, ": tensor ", spec.name, " is missing");
+  if (entry == header.end())
+    fail(ErrorKind::kFormat, path, ": expected every tensor of the config, found that tensor ", spec.name,
+         " is missing");
   const uint64_t bytes = static_cast<uint64_t>(element_count(spec.dims)) * 4;
   const Json expected = {{"dtype", "F32"}, {"shape", spec.dims}, {"data_offsets", {offset, offset + bytes}}};
   if (*entry != expected)

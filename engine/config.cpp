@@ -20,7 +20,8 @@ class Fields {
 
   const Json& take(const char* key) {
     const auto found = object_.find(key);
-    if (found == object_.end()) fail(ErrorKind::kFormat, where_, ": key '", key, "' is missing");
+    if (found == object_.end())
+      fail(ErrorKind::kFormat, where_, ": expected every key of a config, found that key '", key, "' is missing");
     unread_.erase(key);
     return *found;
   }

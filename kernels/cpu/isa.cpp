@@ -32,10 +32,12 @@ Isa choose_isa(const char* wanted) {
     if (any && isa_supported(isa)) return isa;
     if (any || std::string(wanted) != isa_name(isa)) continue;
     if (isa_supported(isa)) return isa;
-    throw std::invalid_argument(std::string("SLN_ISA asks for ") + wanted + ", which this machine lacks");
+    throw std::invalid_argument(std::string("SLN_ISA: expected what this machine has, found that it lacks ") + wanted);
   }
-  if (any) throw std::invalid_argument("this machine lacks SSE4.2, AES or PCLMUL, which the CPU kernels need");
-  throw std::invalid_argument(std::string("SLN_ISA must be avx512, avx2 or sse4, not '") + wanted + "'");
+  if (any)
+    throw std::invalid_argument(
+        "expected a machine with SSE4.2, AES and PCLMUL, which the CPU kernels need, found one without");
+  throw std::invalid_argument(std::string("SLN_ISA: expected avx512, avx2 or sse4, found '") + wanted + "'");
 }
 
 bool isa_supported(Isa isa) {
