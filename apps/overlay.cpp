@@ -65,7 +65,8 @@ void for_each_pixel(const MaskCrop& mask, Visit visit) {
 }
 
 struct Label {
-  int x = 0, y = 0;  // centre
+  int x = 0, y = 0;   // centre
+  int thickness = 0;  // of the mask there, half of it, pixels
   std::string number;
   Color color;
 };
@@ -147,13 +148,16 @@ class Overlay {
     const size_t best = static_cast<size_t>(std::max_element(d.begin(), d.end()) - d.begin());
     const size_t stride = static_cast<size_t>(mask.width) + 2;
     Label label;
+    label.thickness = d[best];
     label.x = mask.x + static_cast<int>(best % stride) - 1;
     label.y = mask.y + static_cast<int>(best / stride) - 1;
     return label;
   }
 
   void draw_label(const Label& label) {
-    const int scale = style_.text_scale;
+    // Slim objects get smaller letters, so that the number does not hide what it stands for.
+    const int fitting = 3 * label.thickness / (kGlyphRows + 4);
+    const int scale = std::clamp(fitting, (style_.text_scale + 1) / 2, style_.text_scale);
     const int width = text_width(label.number, scale) + 4 * scale;
     const int height = (kGlyphRows + 4) * scale;
     const int x = std::clamp(label.x - width / 2, 0, std::max(0, image_->width - width));
