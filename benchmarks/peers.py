@@ -181,10 +181,13 @@ def agreement(name: str, a: Dict[str, numpy.ndarray], b: Dict[str, numpy.ndarray
     distance = numpy.abs(a["boxes"][:, None] - b["boxes"][None]).max(2)
     rows = distance.argmin(1)
     matched = distance[numpy.arange(len(rows)), rows] <= 0.01
-    error = numpy.abs(a["confidence"][matched] - b["confidence"][rows[matched]]) if matched.any() else numpy.full(1, numpy.inf)
+    if not matched.any():
+        raise RuntimeError(f"{name}: expected the engine's boxes, found none of them")
+    error = numpy.abs(a["confidence"][matched] - b["confidence"][rows[matched]])
     found = {"boxes": len(a["boxes"]), "matched": int(matched.sum()),
              "confidence p99": float(numpy.percentile(error, 99)), "confidence max": float(error.max())}
-    if found["matched"] < 0.95 * len(b["boxes"]) or len(a["boxes"]) != len(b["boxes"]) or found["confidence p99"] > 1e-4:
+    same = len(a["boxes"]) == len(b["boxes"]) and found["matched"] >= 0.95 * len(b["boxes"])
+    if not same or not found["confidence p99"] <= 1e-4:
         raise RuntimeError(f"{name}: expected the engine's results, found {found}")
     return found
 
@@ -226,8 +229,8 @@ def machine() -> Dict[str, object]:
                                 check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit = "unknown"
-    return {"cpu": model, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
-            "commit": commit, "date": time.strftime("%Y-%m-%d")}
+    return {"cpu": model, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(), "commit": commit, "date": time.strftime("%Y-%m-%d")}
 
 
 def make_canvas(options) -> numpy.ndarray:

@@ -104,7 +104,8 @@ def count_swaps(rows_a: numpy.ndarray, rows_b: numpy.ndarray, logits: numpy.ndar
         for j in numpy.flatnonzero(places[i + 1:] < places[i]) + i + 1:
             swaps += 1
             if abs(values[i] - values[j]) >= SWAP_LOGIT:
-                report.failures.append(f"boxes {i} and {j}: another order, logits {abs(values[i] - values[j]):.3g} apart")
+                apart = abs(values[i] - values[j])
+                report.failures.append(f"boxes {i} and {j}: another order, logits {apart:.3g} apart")
     return swaps
 
 

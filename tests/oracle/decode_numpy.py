@@ -37,6 +37,7 @@ class Frame:
     side: int  # S
     threshold: float = 0.5  # c
     mask_nms: float = 0.6
+    close: float = CLOSE  # how near to its threshold a pixel counts as close
 
     @property
     def scaled(self) -> Tuple[int, int]:
@@ -53,9 +54,9 @@ class Region:
     y: int
     confidence: numpy.ndarray  # (h, w) C
     amodal: numpy.ndarray  # (h, w) bool
-    close: numpy.ndarray  # (h, w) bool: C within CLOSE of c
+    close: numpy.ndarray  # (h, w) bool: C is close to c
     level: numpy.ndarray = None  # (h, w) L
-    level_close: numpy.ndarray = None  # (h, w) bool: the two best planes within CLOSE
+    level_close: numpy.ndarray = None  # (h, w) bool: the two best planes are close
 
     def paste(self, values: numpy.ndarray, width: int, height: int) -> numpy.ndarray:
         """Window values -> a bool plane of the whole grid."""
@@ -71,6 +72,7 @@ class Object:
     objectness: float
     mean_confidence: float
     score: float
+    slack: float  # by how much the score may change with the cells that are close to c: in the mean, or not
     box: numpy.ndarray  # (4) image pixels, inside of the image
     canvas: Region
     image: Region = None
@@ -115,26 +117,33 @@ def sample(plane: numpy.ndarray, box: numpy.ndarray, width: int, height: int):
     return x, y, values
 
 
-def region_of(layers: numpy.ndarray, box: numpy.ndarray, width: int, height: int, threshold: float) -> Region:
+def region_of(layers: numpy.ndarray, box: numpy.ndarray, width: int, height: int, frame: Frame) -> Region:
     x, y, not_object = sample(layers[0], box, width, height)
     confidence = numpy.clip(F32(1) - not_object, F32(0), MAX_CONFIDENCE)
-    return Region(x, y, confidence, confidence > F32(threshold),
-                  numpy.abs(confidence - F32(threshold)) <= CLOSE)
+    return Region(x, y, confidence, confidence > F32(frame.threshold),
+                  numpy.abs(confidence - F32(frame.threshold)) <= frame.close)
 
 
-def add_levels(region: Region, layers: numpy.ndarray, box: numpy.ndarray, width: int, height: int) -> None:
+def add_levels(region: Region, layers: numpy.ndarray, box: numpy.ndarray, width: int, height: int,
+               close: float) -> None:
     planes = numpy.stack([sample(plane, box, width, height)[2] for plane in layers[1:]])
     region.level = numpy.where(region.amodal, planes.argmax(0), 0).astype(numpy.int8)
     if len(planes) == 1:
         region.level_close = numpy.zeros(region.amodal.shape, bool)
         return
     best = numpy.sort(planes, axis=0)[-2:]
-    region.level_close = best[1] - best[0] <= CLOSE
+    region.level_close = best[1] - best[0] <= close
 
 
-def mean_confidence(cells: numpy.ndarray, threshold: float) -> float:
-    inside = cells[cells > F32(threshold)].astype(numpy.float64)
-    return float(inside.mean()) if inside.size else 0.0
+def mean_confidence(cells: numpy.ndarray, frame: Frame) -> Tuple[float, float]:
+    """Mean of C over the cells with C > c; and how far it can move if the close cells change sides."""
+    values = cells.astype(numpy.float64)
+    inside = values[cells > F32(frame.threshold)]
+    mean = float(inside.mean()) if inside.size else 0.0
+    close = int((numpy.abs(values - frame.threshold) <= frame.close).sum())
+    sure = int((values > frame.threshold + frame.close).sum())
+    # A cell at c that joins or leaves moves the mean by its distance to c over the count.
+    return mean, close * max(mean - frame.threshold, 0.0) / max(sure, 1) if sure else float(close > 0)
 
 
 def mask_ious(objects: List[Object], width: int, height: int) -> numpy.ndarray:
@@ -208,16 +217,16 @@ def _window(a: Region, b: Region):
     return tuple((slice(y0 - r.y, y1 - r.y), slice(x0 - r.x, x1 - r.x)) for r in (a, b))
 
 
-def depth_pair(a: Region, b: Region, threshold: float):
+def depth_pair(a: Region, b: Region, frame: Frame):
     """The pair's order, or None where the masks share no pixel."""
     window = _window(a, b)
     if window is None or not (a.amodal[window[0]] & b.amodal[window[1]]).any():
         return None
     product = a.confidence[window[0]] * b.confidence[window[1]]
-    limit = F32(threshold) * F32(threshold)
+    limit = F32(frame.threshold) * F32(frame.threshold)
     omega = product > limit
     relative = b.level[window[1]].astype(numpy.int16) - a.level[window[0]]
-    near = numpy.abs(product - limit) <= CLOSE
+    near = numpy.abs(product - limit) <= frame.close
     for region, part in ((a, window[0]), (b, window[1])):
         near |= (region.close[part] | (region.level_close[part] & region.amodal[part])) & omega
     found = [(size, -first, sign) for sign in (1, -1)
@@ -239,12 +248,12 @@ def _candidates(planes: Planes, frame: Frame) -> Tuple[List[Object], int]:
     objects, (w, h) = [], frame.scaled
     bounds = numpy.asarray([frame.width, frame.height] * 2, F32)
     for i, box in enumerate(planes.boxes.astype(F32)):
-        region = region_of(planes.layers[i], box, w, h, frame.threshold)
+        region = region_of(planes.layers[i], box, w, h, frame)
         if not region.amodal.any():
             continue
-        mean = mean_confidence(planes.confidence[i], frame.threshold)
+        mean, slack = mean_confidence(planes.confidence[i], frame)
         objects.append(Object(i, int(planes.anchors[i]), float(planes.scores[i]), mean,
-                              float(F32(planes.scores[i]) * F32(mean)),
+                              float(F32(planes.scores[i]) * F32(mean)), slack,
                               numpy.clip(_image_box(box, frame), F32(0), bounds), region))
     return sorted(objects, key=lambda entry: (-entry.score, entry.proposal)), len(planes.boxes) - len(objects)
 
@@ -258,17 +267,17 @@ def decode(planes: Planes, frame: Frame) -> Decoded:
     for entry in kept:
         layers, box = planes.layers[entry.proposal], planes.boxes[entry.proposal].astype(F32)
         size = (frame.width, frame.height)
-        entry.image = region_of(layers, _image_box(box, frame), *size, frame.threshold)
+        entry.image = region_of(layers, _image_box(box, frame), *size, frame)
         if not entry.image.amodal.any():
             empty += 1
             continue
-        add_levels(entry.image, layers, _image_box(box, frame), *size)
-        add_levels(entry.canvas, layers, box, w, h)
+        add_levels(entry.image, layers, _image_box(box, frame), *size, frame.close)
+        add_levels(entry.canvas, layers, box, w, h, frame.close)
         objects.append(entry)
     pairs = {}
     for j in range(len(objects)):
         for i in range(j):
-            pair = depth_pair(objects[i].canvas, objects[j].canvas, frame.threshold)
+            pair = depth_pair(objects[i].canvas, objects[j].canvas, frame)
             if pair is not None:
                 pairs[i, j] = pair
     return Decoded(objects, pairs, candidates, iou, empty, len(candidates) - len(kept))

@@ -15,15 +15,20 @@ MASK_LIMIT = 1e-4  # share of a mask's pixels that may differ between implementa
 SCORE_LIMIT = 1e-4
 BOX_LIMIT = 0.01  # image pixels, for images up to the canvas' size; scaled beyond
 IOU_TOLERANCE = 1e-4  # of a mask IoU to the limit: some pixels of two masks may differ
-ORDER_TOLERANCE = 1e-4  # two objects may change places if their scores are nearer than this
+ORDER_TOLERANCE = 2e-4  # two objects may change places if their scores are nearer than this, and their slack
+
+FEW_PIXELS = 4
+CLOSE = 1e-3  # what C, and two best planes, may differ by: pixels that are no nearer to a threshold must agree
 
 # Of exceptions, for one image.
 EXCEPTION_LIMITS = {
     "object swaps": 4,
+    "score jumps": 0.1,  # share of the objects of which a cell within CLOSE of c joined or left the mean of C
     "close mask NMS": 2,
     "objects that follow": 8,  # in one list only, since the proposals differ
-    "one-pixel masks": 0.02,  # share of the masks that differ by one pixel, more than MASK_LIMIT of a small mask
-    "pairs": 0.02,  # share of the pairs whose order, or whose presence, differs at close pixels
+    # Share of the masks that differ by up to FEW_PIXELS, where these are more than MASK_LIMIT of a small mask.
+    "few-pixel masks": 0.05,
+    "pairs": 0.02,  # share of the pairs whose order or overlap differs, because of close pixels
 }
 
 
@@ -133,12 +138,18 @@ def compare_exact(scene: Scene, decoded: decode_numpy.Decoded) -> Report:
 def _compare_numbers(report: Report, found: list, expected: list, frame: decode_numpy.Frame, limit: float) -> None:
     """Scores and boxes of matched objects."""
     scale = max(1.0, max(frame.width, frame.height) / frame.side)
-    pairs = list(zip(found, expected))
-    report.limit("object scores max", max((abs(a.score - b.score) for a, b in pairs), default=0.0), limit)
-    report.limit("mean confidence max", max((abs(a.mean_confidence - b.mean_confidence) for a, b in pairs), default=0.0),
-                 limit)
-    report.limit("object boxes max", max((float(numpy.abs(a.box - b.box).max()) for a, b in pairs), default=0.0),
-                 BOX_LIMIT * scale)
+    excess = {"object scores max": [0.0], "mean confidence max": [0.0], "object boxes max": [0.0]}
+    jumps = 0
+    for a, b in zip(found, expected):
+        errors = abs(a.score - b.score), abs(a.mean_confidence - b.mean_confidence)
+        jumped = b.slack > 0 and max(errors) > limit
+        jumps += jumped
+        for key, error in zip(excess, errors):
+            excess[key].append(max(0.0, error - b.slack) if jumped else error)
+        excess["object boxes max"].append(float(numpy.abs(a.box - b.box).max()))
+    for key, values in excess.items():
+        report.limit(key, max(values), BOX_LIMIT * scale if key == "object boxes max" else limit)
+    report.exception("score jumps", jumps, max(1, EXCEPTION_LIMITS["score jumps"] * len(found)))
 
 
 def _compare_pairs(report: Report, scene: Scene, decoded: decode_numpy.Decoded, rows_a: List[int], rows_b: List[int],
@@ -163,22 +174,23 @@ def _compare_pairs(report: Report, scene: Scene, decoded: decode_numpy.Decoded, 
             if not exact and sign * mine[0] == theirs.order and apart <= max(2, 1e-3 * theirs.overlap):
                 continue
         different += 1
-        if exact and (theirs is None or theirs.close == 0):
+        if theirs is None or theirs.close == 0:
             report.failures.append(f"pair {p}, {q}: expected {theirs}, found {mine}")
     report.figures["pairs compared"] = compared
     report.figures["pairs undecided"] = undecided
-    report.exception("pairs", different / max(1, compared), EXCEPTION_LIMITS["pairs"])
+    report.exception("pairs", different, max(1, EXCEPTION_LIMITS["pairs"] * compared))
 
 
 def _check_mask_nms(report: Report, scene: Scene, decoded: decode_numpy.Decoded) -> int:
     """The engine's objects as a keep list for the decoded masks. Returns how many decisions were close ones."""
     place = {entry.anchor: i for i, entry in enumerate(decoded.candidates)}
     kept = [place[o.anchor] for o in scene.objects if o.anchor in place]
-    scores = numpy.asarray([entry.score for entry in decoded.candidates])
+    scores = [entry.score for entry in decoded.candidates]
+    slack = [entry.slack for entry in decoded.candidates]
     limit, close = scene.frame.mask_nms, 0
     faults = []
     for i in range(len(decoded.candidates)):
-        before = [k for k in kept if k != i and scores[k] >= scores[i] - ORDER_TOLERANCE]
+        before = [k for k in kept if k != i and scores[k] + slack[k] >= scores[i] - slack[i] - ORDER_TOLERANCE]
         if i in kept:
             before = kept[:kept.index(i)]
         worst = float(decoded.iou[i, before].max()) if before else 0.0
@@ -194,20 +206,24 @@ def _check_mask_nms(report: Report, scene: Scene, decoded: decode_numpy.Decoded)
 
 
 def _compare_masks(report: Report, scene: Scene, found: list, expected: list) -> None:
-    worst = one_pixel = different = total = 0
+    worst = few = different = total = 0
     for a, b in zip(found, expected):
-        for mask, (reference, _) in zip((a.amodal, a.visible), _planes(b, scene.frame)):
+        for mask, (reference, close) in zip((a.amodal, a.visible), _planes(b, scene.frame)):
+            if ((mask != reference) & ~close).any():
+                report.failures.append(f"anchor {a.anchor}: mask pixels differ that are not close to a threshold")
             differs, area = int((mask != reference).sum()), int(reference.sum())
             different, total = different + differs, total + area
             if differs <= MASK_LIMIT * area:
                 worst = max(worst, differs / max(1, area))
-            elif differs == 1:
-                one_pixel += 1
+            elif differs <= FEW_PIXELS:
+                few += 1
             else:
                 report.failures.append(f"anchor {a.anchor}: {differs} of {area} mask pixels differ")
     report.limit("mask pixels differing", different / max(1, total), MASK_LIMIT)
     report.figures["mask worst share"] = worst
-    report.exception("one-pixel masks", one_pixel / max(1, 2 * len(found)), EXCEPTION_LIMITS["one-pixel masks"])
+    masks = 2 * len(found)
+    # One is always allowed: a share of few masks would allow none.
+    report.exception("few-pixel masks", few, max(1, EXCEPTION_LIMITS["few-pixel masks"] * masks))
 
 
 def compare_objects(scene: Scene, decoded: decode_numpy.Decoded, proposals_differ: int) -> Report:
@@ -232,8 +248,9 @@ def compare_objects(scene: Scene, decoded: decode_numpy.Decoded, proposals_diffe
         for j in range(i + 1, len(rows_a)):
             if rows_a[i] > rows_a[j]:
                 swaps += 1
-                apart = decoded.objects[rows_b[i]].score - decoded.objects[rows_b[j]].score
-                if apart >= ORDER_TOLERANCE:
+                first, second = decoded.objects[rows_b[i]], decoded.objects[rows_b[j]]
+                apart = first.score - second.score
+                if apart >= ORDER_TOLERANCE + first.slack + second.slack:
                     report.failures.append(f"objects {i} and {j}: another order, scores {apart:.3g} apart")
     report.exception("object swaps", swaps, EXCEPTION_LIMITS["object swaps"])
     matched = [scene.objects[i] for i in rows_a], [decoded.objects[i] for i in rows_b]

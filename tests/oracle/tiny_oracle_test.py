@@ -52,7 +52,7 @@ class TinyOracle(unittest.TestCase):
 
     def pytorch(self, canvas):
         with torch.no_grad():
-            stages = self.network(torch.from_numpy(canvas[None]))
+            stages = self.network(torch.from_numpy(canvas[None].copy()))
         return {name: tensor.numpy() for name, tensor in stages._asdict().items()}
 
     def test_stages_and_results_are_those_of_pytorch(self):

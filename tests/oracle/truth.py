@@ -10,6 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Dict, List
 
@@ -71,14 +72,16 @@ class Truth:
         run([python, "-m", "models.export", "--config", self.options.config, "--seed", str(seed), "--exporter",
              exporter, "--debug-outputs", "--threads", str(self.options.threads), "-o", onnx], f"{label}: export")
         command = [self.options.cli, "import", onnx, "-o", blob]
-        if self.options.verify:
-            print(self.attempt(command + ["--verify"], f"{label}: import --verify"))
-        else:
-            self.attempt(command, f"{label}: import")
+        verify = ["--verify"] if self.options.verify else []
+        lines = self.attempt(command + verify, " ".join([f"{label}: import", *verify])).splitlines()
+        counts = {word: sum(line.split(" ")[0] == word for line in lines) for word in ("proven", "ok")}
+        print("\n".join(line for line in lines if line.split(" ")[0] not in counts))
+        print(f"{counts['proven']} items proven, {counts['ok']} comparisons of stages ok\n", flush=True)
 
     def compare_exports(self, seed: int) -> None:
         found = compare_blobs(*(self.path(seed, exporter, ".safetensors") for exporter in EXPORTERS))
-        print(f"seed {seed}: the exporters' blobs differ by {found:.2g} of a tensor's largest value, limit {BLOB_LIMIT:g}")
+        print(f"seed {seed}: the exporters' blobs differ by {found:.2g} of a tensor's largest value, "
+              f"limit {BLOB_LIMIT:g}")
         if not found <= BLOB_LIMIT:
             self.fault(f"seed {seed}: blobs differ by {found:.2g}")
 
@@ -93,13 +96,36 @@ class Truth:
         self.results += oracle.compare_with(backend, self.options.cli, self.path(seed, exporter, ".safetensors"),
                                             self.options.images, self.options.threads, done)
 
+    def compare_results(self, seed: int) -> None:
+        """Both blobs on the first image: where their tensors are equal, so must be every byte of the results."""
+        written = []
+        for exporter in EXPORTERS:
+            with tempfile.TemporaryDirectory() as folder:
+                oracle.run_engine(self.options.cli, self.path(seed, exporter, ".safetensors"), self.options.images[0],
+                                  folder, self.options.threads)
+                with open(os.path.join(folder, "results.json"), "rb") as file:
+                    written.append(file.read())
+        same = "the same bytes" if written[0] == written[1] else "other bytes"
+        print(f"seed {seed}: results.json of the two exporters' blobs: {same}")
+        if written[0] != written[1] and compare_blobs(
+                *(self.path(seed, exporter, ".safetensors") for exporter in EXPORTERS)) == 0:
+            self.fault(f"seed {seed}: equal blobs, other results")
+
+    def draw_samples(self) -> None:
+        folder = os.path.join(self.options.work, "samples")
+        run([self.options.torchscript_python, "-m", "models.samples", "-o", folder, "-n", "6"], "draw sample scenes")
+        self.options.images = sorted(os.path.join(folder, name) for name in os.listdir(folder))
+
     def all(self) -> int:
+        if not self.options.images:
+            self.draw_samples()
         exporters = self.options.exporters
         for seed in self.options.seeds:
             for exporter in exporters:
                 self.make(seed, exporter)
             if len(exporters) == 2:
                 self.compare_exports(seed)
+                self.compare_results(seed)
             print("\n" + oracle.heading())
             for exporter in exporters:
                 self.compare_images(seed, exporter)
@@ -124,7 +150,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--torchscript-python", default="/usr/bin/python3", help="a Python with PyTorch 1.13")
     parser.add_argument("--no-verify", dest="verify", action="store_false", help="leave out the double evaluator")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="default: scenes that models.scenes draws")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="default: scenes that models.samples draws")
     options = parser.parse_args()
     if not set(options.exporters) <= set(EXPORTERS):
         parser.error(f"--exporters: expected some of {','.join(EXPORTERS)}, found {','.join(options.exporters)}")
