@@ -3,7 +3,7 @@
 SLN_CLI names the sln program.
 """
 
-import json
+import copy
 import os
 import subprocess
 import sys
@@ -18,11 +18,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 sys.dont_write_bytecode = True
 
+import decode_numpy  # noqa: E402
 import oracle  # noqa: E402
 import preprocess  # noqa: E402
 import proposals_numpy  # noqa: E402
 import rle  # noqa: E402
 import safetensors_file  # noqa: E402
+import scenes  # noqa: E402
 from models import export as exporter  # noqa: E402
 
 CLI = os.environ.get("SLN_CLI", os.path.join(ROOT, "build", "release", "apps", "sln"))
@@ -102,6 +104,39 @@ class TinyOracle(unittest.TestCase):
                     self.assertIn("expected an anchor", str(error))
                 else:
                     self.assertNotEqual(oracle.failures_of(reports), [])
+
+    def test_damaged_results_are_noticed(self):
+        """What the engine wrote, changed in one place, is no longer what its own planes say."""
+        with tempfile.TemporaryDirectory() as folder:
+            engine = oracle.run_engine(CLI, self.model, self.images[1], folder, 2)
+            scene = scenes.load(folder)
+        planes = oracle.planes_of(engine, engine["anchor_index"].astype(numpy.int64))
+        decoded = decode_numpy.decode(planes, scene.frame)
+        self.assertEqual(scenes.compare_exact(scene, decoded).failures, [])
+        pair = next(key for key, value in scene.pairs.items() if value[0] != 0)
+
+        def flip(mask):
+            inside = numpy.argwhere(mask)
+            mask[tuple(inside[len(inside) // 2])] ^= True
+
+        faults = {
+            "amodal": lambda s: flip(s.objects[0].amodal),
+            "visible": lambda s: flip(s.objects[-1].visible),
+            "score": lambda s: setattr(s.objects[1], "score", s.objects[1].score + 1e-5),
+            "box": lambda s: s.objects[0].box.__iadd__(0.02 * max(1.0, max(s.frame.width, s.frame.height) / 64)),
+            "levels": lambda s: s.objects[0].level_counts.__setitem__(0, s.objects[0].level_counts[0] + 50),
+            "object": lambda s: s.objects.pop(),
+            "pair order": lambda s: s.pairs.__setitem__(pair, (-s.pairs[pair][0], *s.pairs[pair][1:])),
+            "pair overlap": lambda s: s.pairs.__setitem__(pair, (s.pairs[pair][0], s.pairs[pair][1] + 9,
+                                                                 *s.pairs[pair][2:])),
+            "pair missing": lambda s: s.pairs.pop(pair),
+            "dropped": lambda s: setattr(s, "dropped_by_nms", s.dropped_by_nms + 1),
+        }
+        for name, change in faults.items():
+            with self.subTest(fault=name):
+                damaged = copy.deepcopy(scene)
+                change(damaged)
+                self.assertNotEqual(scenes.compare_exact(damaged, decoded).failures, [])
 
     def test_canvas_is_that_of_pytorch(self):
         for width, height in preprocess.SIZES:
