@@ -22,7 +22,7 @@ bool isa_supported(Isa isa);
 const char* isa_name(Isa isa);
 
 // Measured fp32 fused multiply-add rate of `threads` threads together, in FLOP/s (1 FMA = 2 FLOP), best of several
-// short runs of a register-only loop. Takes about 0.2 s.
+// short runs of a register-only loop, in processor time. Takes about 0.05 s.
 double measure_peak_flops(int threads);
 
 }  // namespace sln::cpu

@@ -22,7 +22,7 @@ namespace sln::cpu {
 constexpr int kConvMaxDepth = 384;                    // floats of the window per depth block
 constexpr int kConvRowStep = kConvMaxDepth + 16;      // floats from pixel to pixel in a gathered block; an odd number
                                                       // of cache lines, so that rows do not share L1 sets
-constexpr int kConvMaxRows = 12;                      // pixels of a gathered block
+constexpr int kConvMaxRows = 12;                      // pixels of a block
 constexpr int kConvScratchFloats = 192 * 1024 / 4;    // sums between depth blocks, per thread
 constexpr int64_t kConvGroupFloats = 448 * 1024 / 4;  // weights of a group in one depth block, at most (if > 1 panel)
 constexpr int kConvMaxTaps = 49;                      // of a window that is read through pointers
@@ -33,7 +33,7 @@ constexpr int64_t kConvStreamFloats = 8 << 20;        // outputs of a map that n
 struct ConvPanels {
   int lanes = 0;       // floats per vector
   int count = 0;       // panels
-  int last_width = 0;  // of the last panel: 2 * lanes, lanes, or 8
+  int last_width = 0;  // of the last panel: 2 * lanes, lanes, or min(lanes, 8)
   int64_t depth = 0;   // kernel * kernel * in_channels
 
   int width() const { return 2 * lanes; }

@@ -17,11 +17,15 @@ class ThreadPool {
 
   int threads() const;
 
-  // Calls body(begin, end, thread) on contiguous parts of [0, n) that cover it once each, one part per thread (fewer if n is
-  // small), and returns when all are done. body must not throw and must not call the pool. Allocates nothing.
+  // Calls body(begin, end, thread) on contiguous parts of [0, n) that cover it once each, one part per thread (fewer if
+  // n is small), and returns when all are done. body must not throw and must not call the pool. Allocates nothing.
   template <typename Body>
   void parallel_for(int64_t n, const Body& body) {
-    run(n, [](const void* b, int64_t begin, int64_t end, int thread) { (*static_cast<const Body*>(b))(begin, end, thread); },
+    run(
+        n,
+        [](const void* b, int64_t begin, int64_t end, int thread) {
+          (*static_cast<const Body*>(b))(begin, end, thread);
+        },
         &body);
   }
 
