@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kLeastSamples = 5;
 constexpr size_t kWarmUpRuns = 1;
+constexpr double kPatience = 6;  // times the asked-for seconds, for undisturbed samples
 
 struct BenchArguments {
   std::string model, image, threads;
@@ -58,7 +59,7 @@ std::vector<Sample> take_samples(sln_engine* engine, sln_result* result, const I
     // A busy machine may never give five undisturbed samples; then those there are must do, and the report says so.
     const double elapsed = wall_clock() - begin;
     const bool enough = good >= kLeastSamples && elapsed >= seconds;
-    const bool late = samples.size() >= kLeastSamples && elapsed >= std::max(3 * seconds, 60.0);
+    const bool late = samples.size() >= kLeastSamples && elapsed >= kPatience * seconds;
     if (enough || late) return samples;
     Sample sample;
     const double waited = waited_seconds();

@@ -19,8 +19,8 @@ struct ConvDesc {
   int out_channels = 0;  // channels computed; ceil16(out_channels) are written, the rest of them as 0
   int kernel = 1;        // side of the square window
   int stride = 1;        // step of the window, pixels
-  int pad = 0;           // rows and columns of zeros before the map; what is needed after it follows from the output size
-  int dilation = 1;      // distance of two taps, pixels
+  int pad = 0;       // rows and columns of zeros before the map; what is needed after it follows from the output size
+  int dilation = 1;  // distance of two taps, pixels
   Activation activation = Activation::kNone;
 };
 
@@ -41,8 +41,9 @@ struct ConvParams {
   int out_h = 0;               // pixels
   int out_w = 0;               // pixels
   int dst_stride = 0;          // floats from pixel to pixel, >= ceil16(out_channels)
-  const float* residual = nullptr;  // (N, out_h, out_w, residual_stride) or null; added before the activation; may be dst
-  int residual_stride = 0;          // floats
+  const float* residual =
+      nullptr;              // (N, out_h, out_w, residual_stride) or null; added before the activation; may be dst
+  int residual_stride = 0;  // floats
   const PackedConv* weights = nullptr;
 };
 
