@@ -44,6 +44,25 @@ std::vector<Array> evaluate_reshape(const Node& node, const ArrayRefs& inputs, c
   return {std::move(out)};
 }
 
+// Elements of `in` in the row-major order of dims, where a step along axis d is stride[d] elements of `in`.
+Array gather_strided(const Array& in, const Dims& dims, const std::vector<int64_t>& stride) {
+  Array out = make_array(in.type, dims);
+  std::vector<int64_t> index(dims.size(), 0);
+  on_elements(in, out, [&](const auto& source, auto& target) {
+    int64_t at = 0;
+    for (auto& element : target) {
+      element = source[static_cast<size_t>(at)];
+      for (size_t d = dims.size(); d-- > 0;) {
+        at += stride[d];
+        if (++index[d] < dims[d]) break;
+        index[d] = 0;
+        at -= stride[d] * dims[d];
+      }
+    }
+  });
+  return out;
+}
+
 std::vector<Array> evaluate_transpose(const Node& node, const ArrayRefs& inputs, const EvaluationContext&) {
   const Array& in = *inputs[0];
   const size_t rank = in.dims.size();
@@ -56,26 +75,13 @@ std::vector<Array> evaluate_transpose(const Node& node, const ArrayRefs& inputs,
   if (sorted != reversed)
     fail(ErrorKind::kFormat, "expected a permutation of ", rank, " axes, found ", to_string(perm));
   Dims dims(rank);
-  std::vector<int64_t> stride(rank), index(rank, 0);
+  std::vector<int64_t> stride(rank);
   for (size_t i = 0; i < rank; ++i) {
     const size_t from = static_cast<size_t>(perm[i]);
     dims[i] = in.dims[from];
     stride[i] = product(in.dims, from + 1, rank);
   }
-  Array out = make_array(in.type, dims);
-  on_elements(in, out, [&](const auto& source, auto& target) {
-    int64_t at = 0;
-    for (auto& element : target) {
-      element = source[static_cast<size_t>(at)];
-      for (size_t d = rank; d-- > 0;) {
-        at += stride[d];
-        if (++index[d] < dims[d]) break;
-        index[d] = 0;
-        at -= stride[d] * dims[d];
-      }
-    }
-  });
-  return {std::move(out)};
+  return {gather_strided(in, dims, stride)};
 }
 
 std::vector<Array> evaluate_concat(const Node& node, const ArrayRefs& inputs, const EvaluationContext&) {
@@ -197,24 +203,11 @@ std::vector<Array> evaluate_unsqueeze(const Node& node, const ArrayRefs& inputs,
 std::vector<Array> evaluate_expand(const Node& node, const ArrayRefs& inputs, const EvaluationContext&) {
   const Array& in = *inputs[0];
   const Dims dims = broadcast(in.dims, whole_parameter(node, inputs, 1, "shape", {}));
-  Array out = make_array(in.type, dims);
   const size_t rank = dims.size(), lead = rank - in.dims.size();
-  std::vector<int64_t> stride(rank, 0), index(rank, 0);
+  std::vector<int64_t> stride(rank, 0);
   for (size_t i = 0; i < in.dims.size(); ++i)
     stride[lead + i] = in.dims[i] == 1 ? 0 : product(in.dims, i + 1, in.dims.size());
-  on_elements(in, out, [&](const auto& source, auto& target) {
-    int64_t at = 0;
-    for (auto& element : target) {
-      element = source[static_cast<size_t>(at)];
-      for (size_t d = rank; d-- > 0;) {
-        at += stride[d];
-        if (++index[d] < dims[d]) break;
-        index[d] = 0;
-        at -= stride[d] * dims[d];
-      }
-    }
-  });
-  return {std::move(out)};
+  return {gather_strided(in, dims, stride)};
 }
 
 std::vector<Array> evaluate_constant_of_shape(const Node& node, const ArrayRefs& inputs, const EvaluationContext&) {

@@ -43,4 +43,21 @@ Map conv(Context& context, const ConvLayer& layer, const MapView& src, const Map
   return dst;
 }
 
+PoolParams pooling(const MapView& src, const MapView& dst, int kernel, int stride, int pad) {
+  PoolParams params;
+  params.src = src.data;
+  params.in_h = src.h;
+  params.in_w = src.w;
+  params.src_stride = src.stride;
+  params.channels = src.channels;
+  params.dst = dst.data;
+  params.out_h = dst.h;
+  params.out_w = dst.w;
+  params.dst_stride = dst.stride;
+  params.kernel = kernel;
+  params.stride = stride;
+  params.pad = pad;
+  return params;
+}
+
 }  // namespace sln

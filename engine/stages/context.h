@@ -56,4 +56,7 @@ void conv_into(Context& context, const ConvLayer& layer, const MapView& src, con
 Map conv(Context& context, const ConvLayer& layer, const MapView& src, const MapView* residual = nullptr,
          int capacity = 0);
 
+// Parameters of a pooling from src to dst, both of one item.
+PoolParams pooling(const MapView& src, const MapView& dst, int kernel, int stride, int pad);
+
 }  // namespace sln

@@ -7,22 +7,8 @@ namespace {
 
 Map stem(Context& context, const EncoderLayers& layers, Canvas canvas) {
   const Map wide = conv(context, layers.stem, canvas.map.view);
-  const MapView& src = wide.view;
-  Map out = take_map(context, 1, context.config.map_side(), src.channels);
-  PoolParams pool;
-  pool.src = src.data;
-  pool.in_h = src.h;
-  pool.in_w = src.w;
-  pool.src_stride = src.stride;
-  pool.channels = src.channels;
-  pool.dst = out.view.data;
-  pool.out_h = out.view.h;
-  pool.out_w = out.view.w;
-  pool.dst_stride = out.view.stride;
-  pool.kernel = 3;
-  pool.stride = 2;
-  pool.pad = 1;
-  context.backend.max_pool(pool);
+  Map out = take_map(context, 1, context.config.map_side(), wide.view.channels);
+  context.backend.max_pool(pooling(wide.view, out.view, 3, 2, 1));
   return out;
 }
 
