@@ -1,12 +1,9 @@
 // The convolution against its definition (tests/naive/conv.h): the same bytes with fused multiply-adds, close without.
 #include "kernels/conv.h"
 
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
-#include <new>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -14,29 +11,8 @@
 #include "kernels/cpu/conv_internal.h"
 #include "kernels/cpu/parallel.h"
 #include "tests/naive/conv.h"
+#include "tests/support/allocations.h"
 #include "tests/support/op_buffers.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}
-
-// Counted, so that a test can say that conv() allocates nothing.
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size > 0 ? size : 1)) return p;
-  throw std::bad_alloc();
-}
-// The library's own nothrow form would pair with the delete below.
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size > 0 ? size : 1);
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t) noexcept {
-  std::free(p);
-}
 
 namespace sln {
 namespace {
@@ -179,9 +155,9 @@ void check_case(const Case& c, uint32_t seed) {
       CAPTURE(threads);
       cpu::ThreadPool pool(threads);
       const std::vector<float> got = problem.run([&] {
-        const int64_t before = allocations;
+        const int64_t before = test::allocation_count();
         cpu::conv(problem.desc, problem.params, pool);
-        CHECK(allocations == before);
+        CHECK(test::allocation_count() == before);
       });
       if (threads == 1) first = got;
       CHECK(sln_test::same_bytes(got, first));
