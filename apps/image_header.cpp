@@ -56,9 +56,25 @@ void read_frame(JpegWalk& walk, int marker, const std::string& segment) {
   walk.has_frame = true;
 }
 
+// A Huffman table has at most 256 codes. Decoders are known to trust this, and to write beyond their tables.
+void check_huffman_tables(const JpegWalk& walk, const std::string& segment) {
+  constexpr size_t kCounts = 16;  // codes per length, behind a byte that names the table
+  size_t at = 0;
+  while (at + 1 + kCounts <= segment.size()) {
+    size_t codes = 0;
+    for (size_t i = 1; i <= kCounts; ++i) codes += byte_at(segment, at + i);
+    if (codes > 256) fail(walk.path, ": expected JPEG Huffman tables of at most 256 codes, found one of ", codes);
+    at += 1 + kCounts + codes;
+  }
+  if (at != segment.size()) {
+    fail(walk.path, ": expected whole JPEG Huffman tables, found ", segment.size(), " bytes where ", at, " are needed");
+  }
+}
+
 void read_segment(JpegWalk& walk, int marker, const std::string& segment) {
   const bool is_frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
   if (is_frame && !walk.has_frame) read_frame(walk, marker, segment);
+  if (marker == 0xC4) check_huffman_tables(walk, segment);
   if (marker == 0xE1 && walk.header.orientation == 1) walk.header.orientation = exif_orientation(segment);
   if (marker == 0xEE && segment.size() >= 12 && segment.compare(0, 5, "Adobe") == 0) {
     walk.adobe_transform = byte_at(segment, 11);

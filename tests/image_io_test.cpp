@@ -232,6 +232,14 @@ TEST_CASE("JPEG of a kind that cannot be decoded is named") {
   std::string arithmetic = jpeg;
   arithmetic[frame + 1] = '\xC9';
   CHECK_THROWS_WITH(decoded(arithmetic), Contains("SOF9"));
+  // Codes beyond the 256th would be written past the decoder's table.
+  const size_t table = jpeg.find("\xFF\xC4") + 5;
+  std::string many = jpeg;
+  many.replace(table, 2, "\xFF\x02");
+  CHECK_THROWS_WITH(decoded(many), Contains("at most 256 codes, found one of 257"));
+  std::string rest = jpeg;
+  rest.replace(table, 1, 1, '\2');  // a code too many for the segment's length
+  CHECK_THROWS_WITH(decoded(rest), Contains("whole JPEG Huffman tables"));
   std::string deep = jpeg;
   deep[frame + 4] = 12;
   CHECK_THROWS_WITH(decoded(deep), Contains("8 bits per sample, found 12"));
