@@ -35,8 +35,8 @@ struct MachineSummary {
   int threads = 0;
 };
 
-// A JSON list of one entry per object of every image, the COCO results format with more keys (docs/command-line.md). Between
-// begin() and end(), `first` says whether no object has been written yet.
+// A JSON list of one entry per object of every image, the COCO results format with more keys (docs/command-line.md).
+// Between begin() and end(), `first` says whether no object has been written yet.
 std::string results_begin();
 std::string results_entries(const Scene& scene, bool first);
 std::string results_end();
