@@ -189,7 +189,9 @@ def _check_mask_nms(report: Report, scene: Scene, decoded: decode_numpy.Decoded)
     slack = [entry.slack for entry in decoded.candidates]
     limit, close = scene.frame.mask_nms, 0
     faults = []
-    for i in range(len(decoded.candidates)):
+    for i, candidate in enumerate(decoded.candidates):
+        if candidate.image is not None and not candidate.image.amodal.any():
+            continue  # kept by the NMS, then dropped: it has pixels on the canvas, but none of the image
         before = [k for k in kept if k != i and scores[k] + slack[k] >= scores[i] - slack[i] - ORDER_TOLERANCE]
         if i in kept:
             before = kept[:kept.index(i)]
@@ -199,7 +201,7 @@ def _check_mask_nms(report: Report, scene: Scene, decoded: decode_numpy.Decoded)
             continue
         close += abs(worst - limit) <= IOU_TOLERANCE
         if abs(worst - limit) > IOU_TOLERANCE:
-            faults.append(f"mask NMS: anchor {decoded.candidates[i].anchor} "
+            faults.append(f"mask NMS: anchor {candidate.anchor} "
                           f"{'kept' if i in kept else 'dropped'} at IoU {worst:.6f}")
     report.failures += faults[:5]
     return close
