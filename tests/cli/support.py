@@ -33,7 +33,10 @@ def contents(folder):
 
 
 def limited(file_bytes):
-    """A preexec function that limits the size of the files that the process writes."""
+    """A preexec function that limits the size of the files that the process writes.
+
+    At least 1: a sanitizer's runtime makes an empty file before main() begins.
+    """
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
 
