@@ -6,7 +6,7 @@ tolerance of its threshold, and the count has a limit. Anything else is a failur
 """
 
 import dataclasses
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 import numpy
 
@@ -25,6 +25,8 @@ LEVEL_TIE = 1e-3  # the level may differ if the two best planes are nearer than 
 # Of exceptions, for one image. Shares are of the cells of all matched RoIs.
 EXCEPTION_LIMITS = {
     "swaps": 4,  # pairs of boxes in another order
+    "padding swaps": 400,  # pairs in another order, both in the padding, where whole rows are tied
+    "padding decisions": 20,  # of the proposals: which of two tied boxes in the padding is kept
     "close decisions": 4,  # of the proposals: close to the IoU, size or candidate threshold
     "unmatched": 8,  # anchors that only one list has: they follow from the close decisions
     "level ties": 1e-3,  # share of cells whose level differs, the best planes tied
@@ -81,32 +83,42 @@ def compare_dense(report: Report, a: dict, b: dict) -> None:
         compare_values(report, name, a[name], b[name], rms)
 
 
-def judge_lists(report: Report, config: dict, lists: dict) -> None:
-    """lists: {name: (anchors, Candidates)}. Every list must be right for its own numbers and for the last one's."""
+def judge_lists(report: Report, config: dict, lists: dict, padding: numpy.ndarray) -> None:
+    """lists: {name: (anchors, Candidates)}. Every list must be right for its own numbers and for the last one's.
+
+    How the order differs between the two is count_swaps' business.
+    """
     reference = list(lists.values())[-1][1]
-    close = 0
+    close = tied = 0
     for name, (anchors, own) in lists.items():
         for numbers in [own] if own is reference else [own, reference]:
-            found = proposals_numpy.check_keep_list(config, numbers, anchors)
-            close += sum(found.close.values())
+            found = proposals_numpy.check_keep_list(config, numbers, anchors, padding, in_order=numbers is own)
+            tied += found.close["padding"]
+            close += sum(found.close.values()) - found.close["padding"]
             report.failures += [f"keep list of {name}: {text}" for text in found.violations[:5]]
             for kind, margin in found.margins.items():
                 report.margins[kind] = min(margin, report.margins.get(kind, numpy.inf))
+    report.exception("padding decisions", tied, EXCEPTION_LIMITS["padding decisions"])
     report.exception("close decisions", close, EXCEPTION_LIMITS["close decisions"])
 
 
-def count_swaps(rows_a: numpy.ndarray, rows_b: numpy.ndarray, logits: numpy.ndarray, report: Report) -> int:
-    """Pairs of common boxes in another order; each must be tied within SWAP_LOGIT. rows: places in the two lists."""
-    places = rows_a[numpy.argsort(rows_b)]
-    values = logits[numpy.argsort(rows_b)]
-    swaps = 0
+def count_swaps(report: Report, rows_a: numpy.ndarray, rows_b: numpy.ndarray, logits: numpy.ndarray,
+                padding: numpy.ndarray) -> None:
+    """Counts the pairs of common boxes in another order; each must be tied.
+
+    rows: places in the two lists; logits, padding: of the same boxes.
+    """
+    order = numpy.argsort(rows_b)
+    places, values, empty = rows_a[order], logits[order], padding[order]
+    counts, widest = {True: 0, False: 0}, {True: 0.0, False: 0.0}
     for i in range(len(places)):
         for j in numpy.flatnonzero(places[i + 1:] < places[i]) + i + 1:
-            swaps += 1
-            if abs(values[i] - values[j]) >= SWAP_LOGIT:
-                apart = abs(values[i] - values[j])
-                report.failures.append(f"boxes {i} and {j}: another order, logits {apart:.3g} apart")
-    return swaps
+            both, apart = bool(empty[i] and empty[j]), abs(values[i] - values[j])
+            counts[both] += 1
+            widest[both] = max(widest[both], apart)
+    for both, name, limit in ((False, "swaps", SWAP_LOGIT), (True, "padding swaps", proposals_numpy.PADDING_TOLERANCE)):
+        report.limit(f"{name} widest", widest[both], limit)
+        report.exception(name, counts[both], EXCEPTION_LIMITS[name])
 
 
 def compare_levels(report: Report, a: dict, b: dict, rows_a: numpy.ndarray, rows_b: numpy.ndarray) -> None:
@@ -126,15 +138,19 @@ def compare_levels(report: Report, a: dict, b: dict, rows_a: numpy.ndarray, rows
     report.exception("level ties", ties / max(1, differs.size), EXCEPTION_LIMITS["level ties"])
 
 
-def compare_stages(config: dict, a: dict, b: dict) -> Report:
-    """a, b: {stage name: array}; a has anchor_index, b may. The numbers of b are the reference."""
-    report = Report()
+def compare_stages(config: dict, a: dict, b: dict, scaled: Tuple[int, int]) -> Report:
+    """a, b: {stage name: array}; a has anchor_index, b may. The numbers of b are the reference.
+
+    scaled: width and height of the image's part of the canvas.
+    """
+    report, padding = Report(), proposals_numpy.padding_of(config, scaled)
     compare_dense(report, a, b)
     candidates = [proposals_numpy.decode(config, t["rpn_objectness"], t["rpn_deltas"]) for t in (a, b)]
     anchors = [t["anchor_index"].astype(numpy.int64) if "anchor_index" in t
                else proposals_numpy.recover_anchors(c, t["boxes"], t["scores"])
                for t, c in zip((a, b), candidates)]
-    judge_lists(report, config, {"the first": (anchors[0], candidates[0]), "the second": (anchors[1], candidates[1])})
+    lists = {"the first": (anchors[0], candidates[0]), "the second": (anchors[1], candidates[1])}
+    judge_lists(report, config, lists, padding)
     for t, c, own in zip((a, b), candidates, anchors):
         # The index is proven: it is the anchor whose box this is.
         report.limit("boxes from rpn", _largest(numpy.abs(t["boxes"] - c.boxes[own])), BOX_LIMIT)
@@ -142,8 +158,8 @@ def compare_stages(config: dict, a: dict, b: dict) -> Report:
     report.figures["boxes"] = len(anchors[1])
     report.figures["matched"] = len(rows_a)
     report.exception("unmatched", len(anchors[0]) + len(anchors[1]) - 2 * len(rows_a), EXCEPTION_LIMITS["unmatched"])
-    logits = candidates[1].logits[anchors[1][rows_b]]
-    report.exception("swaps", count_swaps(rows_a, rows_b, logits, report), EXCEPTION_LIMITS["swaps"])
+    common = anchors[1][rows_b]
+    count_swaps(report, rows_a, rows_b, candidates[1].logits[common], padding[common])
     report.limit("boxes max", _largest(numpy.abs(a["boxes"][rows_a] - b["boxes"][rows_b])), BOX_LIMIT)
     report.limit("scores max", _largest(numpy.abs(a["scores"][rows_a] - b["scores"][rows_b])), SCORE_LIMIT)
     for name in ROI_STAGES:

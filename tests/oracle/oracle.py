@@ -33,6 +33,7 @@ COLUMNS = (
     ("matched", "stages", "figures", "matched"),
     ("box px", "stages", "figures", "boxes max"),
     ("swaps", "stages", "exceptions", "swaps"),
+    ("padding", "stages", "exceptions", "padding swaps"),
     ("close", "stages", "exceptions", "close decisions"),
     ("unmatched", "stages", "exceptions", "unmatched"),
     ("features", "stages", "figures", "features max"),
@@ -83,8 +84,8 @@ def planes_of(tensors: Dict[str, numpy.ndarray], anchors: numpy.ndarray) -> deco
 def compare_image(config: dict, engine: Dict[str, numpy.ndarray], reference: Dict[str, numpy.ndarray],
                   folder: str) -> Dict[str, compare.Report]:
     """engine: the dump; reference: another implementation's stages; folder: what `sln run` wrote."""
-    reports = {"stages": compare.compare_stages(config, engine, reference)}
     scene = scenes.load(folder)
+    reports = {"stages": compare.compare_stages(config, engine, reference, scene.frame.scaled)}
     own = decode_numpy.decode(planes_of(engine, engine["anchor_index"].astype(numpy.int64)), scene.frame)
     reports["own planes"] = scenes.compare_exact(scene, own)
     candidates = proposals_numpy.decode(config, reference["rpn_objectness"], reference["rpn_deltas"])

@@ -5,15 +5,20 @@ Independent of the engine and of models/: plain NumPy in double, from the descri
 differ where a decision is a close one. Instead of comparing two lists, check_keep_list() holds one
 list against one set of numbers: every decision must be right, or within a tolerance of its
 threshold. What follows from a close decision needs no rule of its own: the list is judged as it is.
+
+Beside a photo that is not square the canvas is empty. Along that padding the cells of the anchor grid
+see the same nothing, so that a whole row or column of boxes has one logit but for the last bits of
+fp32: there ties are the rule, and have a tolerance and a count of their own.
 """
 
 import dataclasses
 import math
-from typing import Dict, List
+from typing import Dict, List, Optional, Tuple
 
 import numpy
 
 TOLERANCE = 1e-5  # of an IoU or a logit to its threshold
+PADDING_TOLERANCE = 4e-5  # of a logit to another where both anchors lie in the padding; logits have an RMS of 4
 SIZE_TOLERANCE = 1e-5  # of a box side to min_box, relative to min_box
 
 
@@ -44,6 +49,12 @@ def anchors_of(config: dict) -> numpy.ndarray:
                     q = scale * side
                     rows.append((t * x + t / 2, t * y + t / 2, q / math.sqrt(ratio), q * math.sqrt(ratio)))
     return numpy.asarray(rows, numpy.float64).astype(numpy.float32)
+
+
+def padding_of(config: dict, scaled: Tuple[int, int]) -> numpy.ndarray:
+    """(g*g*A) bool: the anchor's centre lies beside the image, whose part of the canvas is scaled = (w, h)."""
+    anchors = anchors_of(config)
+    return (anchors[:, 0] > scaled[0]) | (anchors[:, 1] > scaled[1])
 
 
 def decode(config: dict, objectness: numpy.ndarray, deltas: numpy.ndarray) -> Candidates:
@@ -92,7 +103,7 @@ class _Judge:
     """Collects decisions: right ones, close ones, wrong ones."""
 
     def __init__(self) -> None:
-        self.report = KeepReport({"order": 0, "cut": 0, "size": 0, "iou": 0}, [], {})
+        self.report = KeepReport({"order": 0, "cut": 0, "size": 0, "iou": 0, "padding": 0}, [], {})
 
     def note(self, kind: str, excess: float) -> None:
         self.report.margins[kind] = min(self.report.margins.get(kind, math.inf), abs(excess))
@@ -109,7 +120,7 @@ class _Judge:
 
 
 def _check_members(judge: _Judge, config: dict, c: Candidates, kept: numpy.ndarray,
-                   order: numpy.ndarray) -> None:
+                   order: numpy.ndarray, in_order: bool) -> None:
     least = config["min_box"] * config["side"]
     taken, cut = set(order.tolist()), float(c.logits[order[-1]])
     for place, anchor in enumerate(kept):
@@ -125,6 +136,8 @@ def _check_members(judge: _Judge, config: dict, c: Candidates, kept: numpy.ndarr
             worst = float(iou_of(box, c.boxes[before]).max())
             judge.decide("iou", worst - config["nms_iou"], TOLERANCE,
                          f"anchor {anchor} kept, but suppressed by a kept one")
+            if not in_order:
+                continue
             last = kept[place - 1]
             excess = c.logits[anchor] - c.logits[last]
             if excess > 0 or (excess == 0 and anchor < last):
@@ -136,14 +149,15 @@ def _suppression(box: numpy.ndarray, c: Candidates, by: numpy.ndarray) -> float:
 
 
 def _check_dropped(judge: _Judge, config: dict, c: Candidates, kept: numpy.ndarray, order: numpy.ndarray,
-                   cut: float) -> None:
+                   cut: float, padding: numpy.ndarray) -> None:
     """Every candidate that is not kept must have a reason: its size, a kept box before it, or a full list.
 
     order: the candidates; cut: the first logit that is not among them.
     """
     least = config["min_box"] * config["side"]
     full = len(kept) == config["max_rois"]
-    end = c.logits[kept].min() if full else -math.inf
+    last = kept[c.logits[kept].argmin()] if full else -1
+    end = c.logits[last] if full else -math.inf
     members = set(kept.tolist())
     for anchor in order:
         logit = c.logits[anchor]
@@ -158,27 +172,37 @@ def _check_dropped(judge: _Judge, config: dict, c: Candidates, kept: numpy.ndarr
             "cut": (logit - cut, TOLERANCE),
         }
         if full:
-            reasons["order"] = (logit - end, TOLERANCE)
+            tie = "padding" if padding[anchor] and padding[last] else "order"
+            reasons[tie] = (logit - end, PADDING_TOLERANCE if tie == "padding" else TOLERANCE)
         if all(excess >= 0 for kind, (excess, _) in reasons.items() if kind != "iou"):
             judge.note("iou", reasons["iou"][0])
         if any(excess < 0 for excess, _ in reasons.values()):
             continue
         kind = min(reasons, key=lambda k: reasons[k][0] / reasons[k][1])
         excess, tolerance = reasons[kind]
-        if _suppression(box, c, kept[c.logits[kept] >= logit - TOLERANCE]) > config["nms_iou"]:
-            kind, excess, tolerance = "order", 0.0, TOLERANCE  # by one of an equal logit, to rounding
+        ties = kept[c.logits[kept] >= logit - TOLERANCE]
+        wide = kept[(c.logits[kept] >= logit - PADDING_TOLERANCE) & padding[kept] & padding[anchor]]
+        for name, by in (("padding", wide), ("order", ties)):
+            if _suppression(box, c, by) > config["nms_iou"]:
+                kind, excess = name, 0.0  # by one of an equal logit, to rounding
         judge.decide(kind, max(excess, 1e-300), tolerance, f"anchor {anchor} dropped without a reason")
 
 
-def check_keep_list(config: dict, candidates: Candidates, kept: numpy.ndarray) -> KeepReport:
-    """kept: anchor indices in the order of the boxes."""
+def check_keep_list(config: dict, candidates: Candidates, kept: numpy.ndarray,
+                    padding: Optional[numpy.ndarray] = None, in_order: bool = True) -> KeepReport:
+    """kept: anchor indices in the order of the boxes. padding: by anchor, see padding_of(); default: none.
+
+    in_order: the order within the list is judged, too.
+    """
     judge = _Judge()
+    if padding is None:
+        padding = numpy.zeros(len(candidates.logits), bool)
     count = min(config["pre_nms"], len(candidates.logits))
     ranked = numpy.lexsort((numpy.arange(len(candidates.logits)), -candidates.logits))
     order = ranked[:count]
     cut = float(candidates.logits[ranked[count]]) if count < len(ranked) else -math.inf
     if len(set(kept.tolist())) != len(kept) or len(kept) > config["max_rois"]:
         judge.report.violations.append(f"expected at most {config['max_rois']} different anchors, found {len(kept)}")
-    _check_members(judge, config, candidates, kept, order)
-    _check_dropped(judge, config, candidates, kept, order, cut)
+    _check_members(judge, config, candidates, kept, order, in_order)
+    _check_dropped(judge, config, candidates, kept, order, cut, padding)
     return judge.report

@@ -18,6 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 sys.dont_write_bytecode = True
 
+import compare  # noqa: E402
 import decode_numpy  # noqa: E402
 import oracle  # noqa: E402
 import preprocess  # noqa: E402
@@ -161,9 +162,9 @@ class KeepList(unittest.TestCase):
 
     CONFIG = {"pre_nms": 3, "max_rois": 3, "nms_iou": 0.5, "min_box": 0.1, "side": 100}
 
-    def judge(self, kept, boxes, logits=(3.0, 2.0, 1.0)):
+    def judge(self, kept, boxes, logits=(3.0, 2.0, 1.0), padding=None):
         candidates = proposals_numpy.Candidates(numpy.asarray(logits), numpy.asarray(boxes, numpy.float64))
-        return proposals_numpy.check_keep_list(self.CONFIG, candidates, numpy.asarray(kept))
+        return proposals_numpy.check_keep_list(self.CONFIG, candidates, numpy.asarray(kept), padding)
 
     def test_right_and_wrong_lists(self):
         boxes = [[0, 0, 20, 20], [0, 0, 20, 19], [50, 50, 80, 80]]
@@ -181,6 +182,23 @@ class KeepList(unittest.TestCase):
                 self.assertEqual(found.violations, [])
                 right = (len(kept) == 2) == (dropped > 0)
                 self.assertEqual(found.close["iou"], 0 if right else 1)
+
+    def test_ties_are_wider_in_the_padding(self):
+        """Two boxes suppress each other; the second is kept, though its logit is lower."""
+        boxes = [[0, 0, 40, 40], [0, 0, 40, 39], [50, 50, 80, 80]]
+        for apart, in_image, in_padding in ((5e-6, "order", "order"), (2e-5, None, "padding"), (5e-5, None, None)):
+            for padding, kind in ((numpy.zeros(3, bool), in_image), (numpy.asarray([True, True, False]), in_padding)):
+                found = self.judge([1, 2], boxes, (3.0, 3.0 - apart, 1.0), padding)
+                self.assertEqual(bool(found.violations), kind is None)
+                self.assertEqual({key for key, count in found.close.items() if count}, {kind} - {None})
+
+    def test_order_is_strict_in_the_image(self):
+        report = compare.Report()
+        rows, logits = numpy.asarray([1, 0, 2]), numpy.asarray([3.0, 3.0 - 2e-5, 1.0])
+        compare.count_swaps(report, rows, numpy.arange(3), logits, numpy.asarray([True, True, False]))
+        self.assertEqual((report.failures, report.exceptions["padding swaps"]), ([], 1))
+        compare.count_swaps(report, rows, numpy.arange(3), logits, numpy.asarray([True, False, False]))
+        self.assertEqual((len(report.failures), report.exceptions["swaps"]), (1, 1))
 
     def test_small_boxes_leave_before_nms(self):
         boxes = [[0, 0, 9, 20], [0, 0, 11, 20], [50, 50, 80, 80]]
