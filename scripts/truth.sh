@@ -4,7 +4,7 @@
 # Seeds 0, 1, 2 of `r50`, exported by both of PyTorch's exporters, on the images given (default: scenes that the
 # repository draws): import with --verify, equal blobs, every stage, and the results end to end. Then the canvas against
 # PyTorch's antialiased resize, and the results through pycocotools. The last lines count every exception; the exit
-# status is 1 where anything is beyond its limits. Nine photos take twenty minutes on two cores, and 8 GB of memory.
+# status is 1 where anything is beyond its limits. Nine photos take twenty minutes on two cores; ONNX Runtime alone needs 4.5 GB.
 #
 # Options, for less: --config r50-512 | tiny, --seeds 0,1, --exporters torchscript, --no-verify (tests/oracle/truth.py)
 # Environment:
