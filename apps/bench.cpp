@@ -184,7 +184,7 @@ int bench(const BenchArguments& arguments) {
     settings.threads = static_cast<int>(parse_int("--threads", arguments.threads, 1, 256));
   settings.run.score_threshold = parse_double("--score", arguments.score, 0, 1);
   const double seconds = parse_double("--seconds", arguments.seconds, 0, 86400);
-  const Model model = open_model(arguments.model);
+  Model model = open_model(arguments.model);
   const sln_model_info about = info_of(model.get());
   const Image image = arguments.image.empty() ? draw_test_picture(about.side) : read_image(arguments.image, true);
   const Engine engine = create_engine(model.get(), settings);
@@ -193,6 +193,7 @@ int bench(const BenchArguments& arguments) {
 
   Report report;
   report.model = summary_of(model.get());
+  model.reset();  // as in sln run, so that the file's mapping is not part of the memory
   report.machine = {machine.device, machine.isa, machine.threads};
   report.image =
       text(arguments.image.empty() ? "test picture" : arguments.image, ", ", image.width, " x ", image.height);

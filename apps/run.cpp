@@ -166,10 +166,11 @@ int run(const RunArguments& arguments) {
   const std::vector<InputImage> inputs =
       collect_inputs(arguments.inputs, arguments.annotations.empty() ? nullptr : &annotations, arguments.annotations);
   if (settings.capture && inputs.size() != 1) fail("--dump: expected exactly one image, found ", inputs.size());
-  const Model model = open_model(arguments.model);
+  Model model = open_model(arguments.model);
   Outputs outputs(arguments);
   const Engine engine = create_engine(model.get(), settings);
   const ModelSummary summary = summary_of(model.get());
+  model.reset();  // the engine has packed the weights; let the file's mapping go
   const sln_engine_info machine = info_of(engine.get());
   outputs.begin(summary, settings.run, {machine.device, machine.isa, machine.threads});
   std::signal(SIGINT, [](int) { interrupted = 1; });

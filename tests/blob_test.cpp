@@ -28,7 +28,7 @@ std::string error_of(const std::string& path) {
 
 std::string error_of_bytes(const std::string& bytes) {
   const std::string path = temporary_folder() + "/changed.safetensors";
-  write_text_file(path, bytes);
+  write_file(path, bytes);
   const std::string error = error_of(path);
   if (error != "no error") CHECK(error.find(path) == 0);  // names the file
   CHECK(error.find('\n') == std::string::npos);
@@ -146,7 +146,7 @@ TEST_CASE("Weights that are not finite are refused") {
 TEST_CASE("Files that cannot be opened or written") {
   CHECK(error_of(temporary_folder()).find("something that is not a file") != std::string::npos);
   CHECK(error_of(temporary_folder() + "/none").find("cannot be opened") != std::string::npos);
-  write_text_file(temporary_folder() + "/plain", "x");
+  write_file(temporary_folder() + "/plain", "x");
   const std::string json = small_config_json();
   const auto weights = random_weights(sln::parse_config(json, "small"), 1);
   const sln::Metadata metadata = {{"config", json}, {"weights", "trained"}, {"source_sha256", "0"}};

@@ -51,10 +51,10 @@ class WrongFile {
     size_t offset = i * sizeof element;
     for (const auto& entry : tensor.external_data())
       if (entry.key() == "offset") offset += std::stoul(entry.value());
-    std::string bytes = read_bytes(data_);
+    std::string bytes = read_file(data_);
     REQUIRE(offset + sizeof element <= bytes.size());
     std::memcpy(&bytes[offset], &element, sizeof element);
-    write_bytes(data_, bytes);
+    write_file(data_, bytes);
   }
 
   TemporaryFolder folder;
@@ -242,7 +242,7 @@ TEST_CASE("an import is reproducible byte for byte", "[import]") {
   for (const char* exporter : kExporters) {
     import_onnx(kFixtures + "tiny_" + exporter + ".onnx", folder.path("a"));
     import_onnx(kFixtures + "tiny_" + exporter + ".onnx", folder.path("b"));
-    CHECK(read_bytes(folder.path("a")) == read_bytes(folder.path("b")));
+    CHECK(read_file(folder.path("a")) == read_file(folder.path("b")));
   }
 }
 
@@ -379,7 +379,7 @@ TEST_CASE("a config that is consistent but not the graph's is refused by the glu
 
 TEST_CASE("nothing half-written stays behind", "[import]") {
   const TemporaryFolder folder;
-  write_bytes(folder.path("file"), "");
+  write_file(folder.path("file"), "");
   CHECK_THROWS_AS(import_onnx(kFixtures + "tiny_torchscript.onnx", folder.path("file/blob")), Error);
   CHECK_THROWS_AS(import_onnx(folder.path("file"), folder.path("blob")), Error);
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path(".")), {}) == 1);

@@ -14,6 +14,7 @@
 #include "apps/files.h"
 #include "apps/image_loader.h"
 #include "apps/numbers.h"
+#include "tests/support/files.h"
 
 namespace {
 
@@ -21,32 +22,25 @@ using namespace sln::apps;
 namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 
-// A folder of its own, removed at the end.
+// A temporary folder with what these tests do in it.
 class Scratch {
  public:
-  Scratch() {
-    std::string pattern = (fs::temp_directory_path() / "sln-inputs-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
   std::string write(const std::string& name, const std::string& content = "") const {
-    const fs::path path = fs::path(path_) / name;
+    const fs::path path = fs::path(folder_.path()) / name;
     fs::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << content;
     return path.string();
   }
-  std::string path(const std::string& name = "") const { return name.empty() ? path_ : path_ + "/" + name; }
+  std::string path(const std::string& name = "") const { return name.empty() ? folder_.path() : folder_.path(name); }
   size_t count() const {
     size_t n = 0;
-    for (auto it = fs::recursive_directory_iterator(path_); it != fs::recursive_directory_iterator(); ++it) ++n;
+    for (auto it = fs::recursive_directory_iterator(folder_.path()); it != fs::recursive_directory_iterator(); ++it)
+      ++n;
     return n;
   }
 
  private:
-  std::string path_;
+  sln::test::TemporaryFolder folder_;
 };
 
 std::vector<InputImage> collect(const std::vector<std::string>& inputs) {

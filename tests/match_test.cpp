@@ -209,7 +209,7 @@ TEST_CASE("box glue of another form is left to a run, its constants are read all
     const TemporaryFolder folder;
     onnx::ModelProto model = load_model(kFixtures + "tiny_" + exporter + ".onnx");
     if (std::string(exporter) == "dynamo")
-      write_bytes(folder.path("tiny_dynamo.onnx.data"), read_bytes(kFixtures + "tiny_dynamo.onnx.data"));
+      write_file(folder.path("tiny_dynamo.onnx.data"), read_file(kFixtures + "tiny_dynamo.onnx.data"));
     // Half the sides by division: the same numbers in another form.
     for (auto& node : *model.mutable_graph()->mutable_node())
       if (node.op_type() == "Mul") {

@@ -141,7 +141,7 @@ TEST_CASE("every truncation of a model is one error", "[onnx_reader]") {
   const TemporaryFolder folder;
   const std::string bytes = small_model().SerializeAsString();
   for (size_t length = 0; length < bytes.size(); ++length) {
-    write_bytes(folder.path("m.onnx"), bytes.substr(0, length));
+    write_file(folder.path("m.onnx"), bytes.substr(0, length));
     const std::string error = error_of(folder.path("m.onnx"));
     INFO(length << " of " << bytes.size() << " bytes: " << error);
     CHECK(error.find(folder.path("m.onnx") + ": ") == 0);
@@ -156,7 +156,7 @@ TEST_CASE("every flipped byte of a model is read or refused, never worse", "[onn
     for (const int bit : {0, 3, 7}) {
       std::string damaged = bytes;
       damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
-      write_bytes(folder.path("m.onnx"), damaged);
+      write_file(folder.path("m.onnx"), damaged);
       const std::string error = error_of(folder.path("m.onnx"));
       INFO("byte " << i << ", bit " << bit << ": " << error);
       if (!error.empty()) CHECK(error.find("expected") != std::string::npos);
@@ -167,15 +167,15 @@ TEST_CASE("what is no ONNX file is said to be none", "[onnx_reader]") {
   const TemporaryFolder folder;
   says(error_of(folder.path("missing.onnx")), {"missing.onnx", "No such file"});
   says(error_of(folder.path(".")), {"not a regular file"});
-  write_bytes(folder.path("text.onnx"), "This is a text and no graph.\n");
+  write_file(folder.path("text.onnx"), "This is a text and no graph.\n");
   says(error_of(folder.path("text.onnx")), {"text.onnx: expected an ONNX model"});
-  write_bytes(folder.path("empty.onnx"), "");
+  write_file(folder.path("empty.onnx"), "");
   says(error_of(folder.path("empty.onnx")), {"found no graph"});
 }
 
 TEST_CASE("a file of more than 2 GB is refused before it is read", "[onnx_reader]") {
   const TemporaryFolder folder;
-  write_bytes(folder.path("huge.onnx"), "");
+  write_file(folder.path("huge.onnx"), "");
   REQUIRE(::truncate(folder.path("huge.onnx").c_str(), off_t{2147483648}) == 0);  // sparse: takes no space
   says(error_of(folder.path("huge.onnx")), {"at most 2147483647 bytes", "found 2147483648"});
 }
@@ -246,7 +246,7 @@ TEST_CASE("tensors whose data does not fit their shape are refused", "[onnx_read
 TEST_CASE("external data is read from the ONNX file's own folder only", "[onnx_reader]") {
   const TemporaryFolder folder;
   const float data[] = {9, 0.5f, -3, 9};
-  write_bytes(folder.path("m.data"), std::string(reinterpret_cast<const char*>(data), sizeof data));
+  write_file(folder.path("m.data"), std::string(reinterpret_cast<const char*>(data), sizeof data));
   const auto attempt = [&](const std::string& location, const std::string& offset, const std::string& length) {
     save_model(external_model(location, offset, length), folder.path("m.onnx"));
     return error_of(folder.path("m.onnx"));
@@ -278,12 +278,12 @@ TEST_CASE("the fixtures are read, and their data files belong to the hash", "[on
   CHECK(dynamo.graph.opset == 18);
   CHECK(dynamo.nodes < script.nodes);
   const TemporaryFolder folder;
-  write_bytes(folder.path("m.onnx"), read_bytes(kFixtures + "tiny_dynamo.onnx"));
+  write_file(folder.path("m.onnx"), read_file(kFixtures + "tiny_dynamo.onnx"));
   says(error_of(folder.path("m.onnx")), {"tiny_dynamo.onnx.data", "No such file"});
-  std::string data = read_bytes(kFixtures + "tiny_dynamo.onnx.data");
-  write_bytes(folder.path("tiny_dynamo.onnx.data"), data.substr(0, data.size() - 1));
+  std::string data = read_file(kFixtures + "tiny_dynamo.onnx.data");
+  write_file(folder.path("tiny_dynamo.onnx.data"), data.substr(0, data.size() - 1));
   says(error_of(folder.path("m.onnx")), {"external data: expected bytes"});
   data[1000] = static_cast<char>(data[1000] ^ 1);
-  write_bytes(folder.path("tiny_dynamo.onnx.data"), data);
+  write_file(folder.path("tiny_dynamo.onnx.data"), data);
   CHECK(read_onnx(folder.path("m.onnx")).sha256 != dynamo.sha256);
 }

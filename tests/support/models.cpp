@@ -1,34 +1,15 @@
 #include "tests/support/models.h"
 
-#include <unistd.h>
-
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
-#include <stdexcept>
 
 #include "engine/layer_table.h"
 
 namespace sln::test {
 
 std::string temporary_folder() {
-  struct Folder {
-    std::string path;
-    Folder() {
-      std::string pattern = (std::filesystem::temp_directory_path() / "sln-test-XXXXXX").string();
-      if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-      path = pattern;
-    }
-    ~Folder() {
-      std::error_code ignored;
-      std::filesystem::remove_all(path, ignored);
-    }
-  };
-  static const Folder folder;
-  return folder.path;
+  static const TemporaryFolder folder;
+  return folder.path();
 }
 
 std::string small_config_json(int side) {
@@ -74,18 +55,6 @@ std::vector<uint8_t> test_picture(int width, int height, uint32_t seed) {
             static_cast<uint8_t>(cell * (40 + 17 * c) + static_cast<unsigned>(x * 60 / width + y * 30 / height)));
     }
   return pixels;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw std::runtime_error("cannot read " + path);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-void write_text_file(const std::string& path, const std::string& bytes) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (!out.flush()) throw std::runtime_error("cannot write " + path);
 }
 
 }  // namespace sln::test

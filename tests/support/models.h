@@ -8,6 +8,7 @@
 #include "engine/blob.h"
 #include "engine/config.h"
 #include "engine/tensor.h"
+#include "tests/support/files.h"
 
 namespace sln::test {
 
@@ -25,8 +26,5 @@ std::string write_small_model(const std::string& name, uint32_t seed, int side =
 
 // An RGB picture (height, width, 3) with edges and gradients.
 std::vector<uint8_t> test_picture(int width, int height, uint32_t seed = 1);
-
-std::string read_file(const std::string& path);
-void write_text_file(const std::string& path, const std::string& bytes);
 
 }  // namespace sln::test

@@ -3,45 +3,17 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
 namespace sln::test {
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "sln-test-XXXXXX").string();
-  REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string read_bytes(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  INFO(path);
-  REQUIRE(in.good());
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-void write_bytes(const std::string& path, const std::string& bytes) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  REQUIRE(out.good());
-}
-
 onnx::ModelProto load_model(const std::string& path) {
   onnx::ModelProto model;
-  REQUIRE(model.ParseFromString(read_bytes(path)));
+  REQUIRE(model.ParseFromString(read_file(path)));
   return model;
 }
 
 void save_model(const onnx::ModelProto& model, const std::string& path) {
-  write_bytes(path, model.SerializeAsString());
+  write_file(path, model.SerializeAsString());
 }
 
 onnx::ModelProto new_model(int opset) {

@@ -13,23 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/files.h"
+
 namespace sln::test {
-
-// A fresh folder under the system's temporary one, removed with everything in it at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string path(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
-std::string read_bytes(const std::string& path);
-void write_bytes(const std::string& path, const std::string& bytes);
 
 onnx::ModelProto load_model(const std::string& path);
 void save_model(const onnx::ModelProto& model, const std::string& path);
