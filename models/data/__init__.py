@@ -1,0 +1,1 @@
+"""Where training pictures come from: collected cut-outs and backgrounds, and the scenes composed of them."""
