@@ -1,0 +1,157 @@
+"""Training targets of one scene on the canvas: what each output of the network should have said.
+
+All coordinates are continuous canvas pixels (pixel i covers [i, i + 1)). The scene lies at the top
+left of the canvas at its own size, so its longer side is at most S; what the canvas adds to it holds
+no object. Everything here is NumPy and depends on the scene, the config and the given random
+generator alone, so that it can be made ahead in another process and made again after a resume.
+"""
+
+import dataclasses
+from typing import Tuple
+
+import numpy
+
+from models.config import Config
+from models.scene import OUTSIDE, Scene, count_map, level_maps
+
+POSITIVE_IOU = 0.5  # an anchor or RoI at or above it belongs to its best object
+NEGATIVE_IOU = 0.3  # an anchor below it belongs to none; between the two it is left out
+SAMPLED_ANCHORS = 256  # per image, at most half of them positive
+CELL = 4  # canvas pixels along a side of a cell of the global layers
+
+
+class TargetError(ValueError):
+    """A scene that does not fit the canvas; the text says what was expected and found."""
+
+
+@dataclasses.dataclass
+class Sample:
+    """One scene, ready for the trainer. n objects; all arrays are the canvas' size, not the image's."""
+
+    image: numpy.ndarray  # (S, S, 3) uint8 RGB; only the top left (height, width) is the image
+    width: int  # pixels of the image within the canvas
+    height: int
+    levels: numpy.ndarray  # (n, S, S) uint8, level of object i at the pixel, OUTSIDE off it
+    boxes: numpy.ndarray  # (n, 4) float32 x0 y0 x1 y1, tight around the amodal masks
+    counts: numpy.ndarray  # (S/4, S/4) uint8, 0..K
+    anchors: numpy.ndarray  # (m) int64, the sampled anchors, positive ones first
+    anchor_labels: numpy.ndarray  # (m) float32, 1 positive, 0 negative
+    deltas: numpy.ndarray  # (p, 4) float32, for the p positive ones
+
+
+def tight_box(mask: numpy.ndarray) -> Tuple[int, int, int, int]:
+    """The smallest x0 y0 x1 y1 that holds every pixel of a non-empty (H, W) bool mask."""
+    rows, columns = numpy.flatnonzero(mask.any(1)), numpy.flatnonzero(mask.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def box_iou(a: numpy.ndarray, b: numpy.ndarray) -> numpy.ndarray:
+    """IoU of boxes a (m, 4) and b (n, 4), x0 y0 x1 y1 -> (m, n); 0 for an empty union."""
+    a, b = a.astype(numpy.float64), b.astype(numpy.float64)
+    sides = (numpy.minimum(a[:, None, 2:], b[None, :, 2:])
+             - numpy.maximum(a[:, None, :2], b[None, :, :2])).clip(min=0.0)
+    inter = sides[..., 0] * sides[..., 1]
+    area_a, area_b = (numpy.prod(box[:, 2:] - box[:, :2], axis=1) for box in (a, b))
+    union = area_a[:, None] + area_b[None, :] - inter
+    return numpy.divide(inter, union, out=numpy.zeros_like(inter), where=union > 0)
+
+
+def cell_counts(counts: numpy.ndarray, layers: int) -> numpy.ndarray:
+    """Objects per pixel (S, S) uint8 -> per stride-4 cell (S/4, S/4) uint8, capped at K = layers.
+
+    A cell has the most frequent count of its 4 x 4 pixels, the lowest of equally frequent ones: its
+    centre is a corner of four pixels, so there is no pixel that could stand for it.
+    """
+    side = counts.shape[0] // CELL
+    cells = numpy.minimum(counts, layers).reshape(side, CELL, side, CELL)
+    votes = [(cells == k).sum(axis=(1, 3)) for k in range(layers + 1)]
+    return numpy.argmax(numpy.stack(votes), axis=0).astype(numpy.uint8)
+
+
+def encode_boxes(anchors: numpy.ndarray, boxes: numpy.ndarray) -> numpy.ndarray:
+    """Inverse of proposals.decode_boxes: anchors (m, 4) cx cy w h, boxes (m, 4) -> deltas (m, 4)."""
+    anchors, boxes = anchors.astype(numpy.float64), boxes.astype(numpy.float64)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    centres = boxes[:, :2] + 0.5 * sizes
+    return numpy.concatenate(((centres - anchors[:, :2]) / anchors[:, 2:],
+                              numpy.log(sizes / anchors[:, 2:])), axis=1).astype(numpy.float32)
+
+
+def assign_anchors(anchors: numpy.ndarray, boxes: numpy.ndarray) -> numpy.ndarray:
+    """Which object each anchor belongs to: its index, -1 for none, -2 for "leave it out".
+
+    anchors (m, 4) cx cy w h, boxes (n, 4) x0 y0 x1 y1. An anchor is positive from POSITIVE_IOU with
+    its best object; and the best anchors of an object (all equal ones) are its own in any case, so
+    that a shape that no anchor resembles still has some. Negative below NEGATIVE_IOU with all.
+    """
+    owner = numpy.full(len(anchors), -1, numpy.int64)
+    if len(boxes) == 0:
+        return owner
+    corners = numpy.concatenate((anchors[:, :2] - 0.5 * anchors[:, 2:],
+                                 anchors[:, :2] + 0.5 * anchors[:, 2:]), axis=1)
+    iou = box_iou(corners, boxes)
+    best, best_iou = iou.argmax(1), iou.max(1)
+    owner[best_iou >= NEGATIVE_IOU] = -2
+    positive = best_iou >= POSITIVE_IOU
+    owner[positive] = best[positive]
+    for i in range(len(boxes)):
+        if iou[:, i].max() > 0.0:
+            owner[iou[:, i] == iou[:, i].max()] = i
+    return owner
+
+
+def sample_anchors(owner: numpy.ndarray, random: numpy.random.Generator,
+                   count: int = SAMPLED_ANCHORS) -> Tuple[numpy.ndarray, numpy.ndarray]:
+    """Chooses at most `count` anchors, at most half of them positive: (positive, negative) indices."""
+    positive, negative = numpy.flatnonzero(owner >= 0), numpy.flatnonzero(owner == -1)
+    positive = random.permutation(positive)[:count // 2]
+    negative = random.permutation(negative)[:count - len(positive)]
+    return positive, negative
+
+
+def make_sample(scene: Scene, config: Config, anchors: numpy.ndarray,
+                random: numpy.random.Generator) -> Sample:
+    """Targets of a scene with an image whose longer side is at most S.
+
+    anchors (m, 4) float32 from proposals.make_anchors; `random` draws the anchors that count.
+    Objects without a pixel inside of the image are left out. Raises TargetError.
+    """
+    side = config.side
+    if scene.image is None:
+        raise TargetError(f"{scene.file_name}: expected a scene with its image, found none")
+    if max(scene.width, scene.height) > side:
+        raise TargetError(f"{scene.file_name}: expected a longer side of at most {side}, "
+                          f"found {scene.width}x{scene.height}")
+    inside = numpy.s_[..., :scene.height, :scene.width]
+    kept = [i for i, item in enumerate(scene.objects) if item.amodal.any()]
+    levels = numpy.full((len(kept), side, side), OUTSIDE, numpy.uint8)
+    levels[inside] = level_maps(scene)[kept]
+    boxes = numpy.array([tight_box(scene.objects[i].amodal) for i in kept],
+                        numpy.float32).reshape(-1, 4)
+    image = numpy.zeros((side, side, 3), numpy.uint8)
+    image[:scene.height, :scene.width] = scene.image
+    counts = numpy.zeros((side, side), numpy.uint8)
+    counts[inside] = count_map(scene)
+    owner = assign_anchors(anchors, boxes)
+    positive, negative = sample_anchors(owner, random)
+    labels = numpy.zeros(len(positive) + len(negative), numpy.float32)
+    labels[:len(positive)] = 1.0
+    return Sample(image, scene.width, scene.height, levels, boxes, cell_counts(counts, config.layers),
+                  numpy.concatenate((positive, negative)), labels,
+                  encode_boxes(anchors[positive], boxes[owner[positive]]))
+
+
+def roi_planes(levels: numpy.ndarray, box: numpy.ndarray, side: int, layers: int) -> numpy.ndarray:
+    """The target planes of one object in an RoI: (P, P) int64 classes.
+
+    levels (S, S) uint8 of the object; box x0 y0 x1 y1 in canvas pixels, inside of the canvas. Class
+    0 = not this object, 1 + l = this object at level l, levels from K - 1 = layers - 1 on together.
+    Cell (row, column) is read at its centre, x0 + (column + 1/2) * (x1 - x0) / P: where the decoder,
+    which inverts it, returns exactly that cell's values.
+    """
+    centres = (numpy.arange(side) + 0.5) / side
+    x0, y0, x1, y1 = (float(v) for v in box)
+    columns = numpy.clip(numpy.floor(x0 + centres * (x1 - x0)), 0, levels.shape[1] - 1).astype(numpy.int64)
+    rows = numpy.clip(numpy.floor(y0 + centres * (y1 - y0)), 0, levels.shape[0] - 1).astype(numpy.int64)
+    cells = levels[numpy.ix_(rows, columns)].astype(numpy.int64)
+    return numpy.where(cells == OUTSIDE, 0, 1 + numpy.minimum(cells, layers - 1))

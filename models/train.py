@@ -1,0 +1,181 @@
+"""Trains a network: python3 -m models.train --config NAME --out DIR [--store STORE]
+
+Writes DIR/checkpoint.pt (everything a run goes on from), DIR/weights.pt (the averaged weights, for
+models.export --weights), DIR/log.jsonl and DIR/curves.png. SIGTERM ends a run after its step with a
+checkpoint; --resume goes on exactly as if it had not been interrupted.
+"""
+
+import os
+
+# Threads that wait for one another sleep instead of spinning: on a machine with other work to do a
+# spinning thread keeps the one it waits for from running. Read once, when PyTorch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse  # noqa: E402
+import dataclasses  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+from typing import Any, Dict, List, Optional  # noqa: E402
+
+import torch  # noqa: E402
+
+from models import config as configs  # noqa: E402
+from models.training import checkpoint  # noqa: E402
+from models.training.loader import LoaderError  # noqa: E402
+from models.training.optimiser import ENCODER_SHARE, RECIPES  # noqa: E402
+from models.training.sources import ComposedSource, validation_scenes  # noqa: E402
+from models.training.trainer import (Options, Pace, Run, Trainer, TrainingError,  # noqa: E402
+                                     initialise_weights)
+
+
+def build_network(config: configs.Config) -> torch.nn.Module:
+    """The network that config.network names."""
+    from models import network
+    return network.SemanticsLayeringNetwork(config)
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of a run that its result depends on; unset ones are None, so that a resumed run keeps its own."""
+    group = parser.add_argument_group("recipe", "kept in the checkpoint; a resumed run has those it began with")
+    group.add_argument("--images", type=int, metavar="N", help="images in all (default: %d)" % Options.images)
+    group.add_argument("--batch", type=int, metavar="N", help="images per step (default: %d)" % Options.batch)
+    group.add_argument("--seed", type=int, metavar="N", help="of scenes, sampling and new weights (default: 0)")
+    group.add_argument("--recipe", choices=sorted(RECIPES), help="paper: the staged one (default: default)")
+    group.add_argument("--rate", type=float, metavar="R", help="learning rate (default: the recipe's)")
+    group.add_argument("--decay", type=float, metavar="D", help="weight decay (default: the recipe's)")
+    group.add_argument("--rois", type=int, metavar="N", help="RoIs per image (default: %d)" % Options.rois)
+    for name, what in (("r", "proposals"), ("g", "global layers"), ("i", "instance layers"),
+                       ("m", "refined layers")):
+        group.add_argument(f"--lambda-{name}", type=float, metavar="W", help=f"weight of the loss of {what} "
+                           "(default: 1)")
+    group.add_argument("--binary-global", action="store_true", default=None,
+                       help="binary cross entropy for the global layers, as the paper says")
+    group.add_argument("--average", type=float, metavar="D",
+                       help="decay of the averaged weights (default: %g)" % Options.average)
+    group.add_argument("--warmup", type=int, metavar="STEPS", help="(default: %d)" % Options.warmup)
+    group.add_argument("--clip", type=float, metavar="NORM",
+                       help="of the gradient (default: %g)" % Options.clip)
+    group.add_argument("--encoder-share", type=float, metavar="X", help="the encoder's learning rate over that of "
+                       f"the rest (default: {ENCODER_SHARE} with --pretrained or --init, else 1)")
+    group.add_argument("--precision", choices=("fp32", "bf16", "fp16"),
+                       help="default: bf16 where the machine has it, fp16 on other GPUs, else fp32")
+
+
+def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python3 -m models.train", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, choices=sorted(configs.CONFIGS))
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, outside of the sources")
+    parser.add_argument("--store", metavar="STORE", help="cut-outs to compose scenes of (default: drawn shapes)")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--init", metavar="FILE", help="start from a checkpoint's or weight file's weights")
+    start.add_argument("--pretrained", metavar="FILE", nargs="?", const="", help="pretrained encoder weights; "
+                       "without a FILE those of the installed package for this encoder")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on from DIR/checkpoint.pt; begin if there is none")
+    parser.add_argument("--stop-at", type=int, default=0, metavar="N", help="end this part after N images in all")
+    parser.add_argument("--validate-every", type=int, default=Pace.validate_every, metavar="N",
+                        help="images between validations (default: %(default)s; 0: at the end)")
+    parser.add_argument("--validation-scenes", type=int, default=100, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--checkpoint-minutes", type=float, default=Pace.checkpoint_minutes, metavar="M",
+                        help="(default: %(default)s)")
+    parser.add_argument("--log-every", type=int, default=Pace.log_every, metavar="STEPS",
+                        help="(default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N",
+                        help="processes that compose scenes (default: 1; 0: none)")
+    parser.add_argument("--threads", type=int, metavar="T", help="PyTorch's threads")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="default here: %(default)s")
+    add_recipe_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def default_precision(device: torch.device) -> str:
+    """The fastest one: bf16 only where the processor computes it itself, since emulated it is slower."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return "bf16" if supported is not None and supported() else "fp32"
+
+
+def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]],
+                 device: torch.device) -> Options:
+    """The run's options: stored ones on a resume, from which the command line may not differ."""
+    given = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Options)
+             if getattr(arguments, field.name, None) is not None}
+    given["scenes"] = "shapes" if arguments.store is None else "store"
+    if stored is not None:
+        known = dataclasses.asdict(Options())
+        merged = {**known, **{name: value for name, value in stored.items() if name in known}}
+        for name, value in given.items():
+            if merged[name] != value:
+                raise TrainingError(f"--{name.replace('_', '-')}: expected {merged[name]}, with which the run to "
+                                    f"resume began, found {value}")
+        return Options(**merged)
+    started = arguments.pretrained is not None or arguments.init is not None
+    given.setdefault("encoder_share", ENCODER_SHARE if started else 1.0)
+    given["fixed_statistics"] = started
+    given.setdefault("precision", default_precision(device))
+    options = Options(**given)
+    for name in ("images", "batch", "rois", "warmup"):
+        if getattr(options, name) < 1:
+            raise TrainingError(f"--{name}: expected at least 1, found {getattr(options, name)}")
+    return options
+
+
+def check_config(path: str, config: configs.Config, stored: Dict[str, Any]) -> None:
+    """Raises TrainingError for a field that differs; fields that a stored config lacks are newer than it."""
+    wanted = json.loads(config.to_json())
+    for name in sorted(stored):
+        if stored[name] != wanted.get(name):
+            raise TrainingError(f"{path}: config: {name}: expected {wanted.get(name)!r}, found {stored[name]!r}")
+
+
+def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer:
+    """A new trainer, or the one that DIR/checkpoint.pt goes on with."""
+    path = os.path.join(arguments.out, "checkpoint.pt")
+    config, content = configs.named(arguments.config), None
+    if os.path.exists(path):
+        if not arguments.resume:
+            raise TrainingError(f"{path}: expected no run in the folder, found one; --resume goes on with it")
+        content = checkpoint.read_checkpoint(path)
+        check_config(path, config, json.loads(content["config"]))
+    options = make_options(arguments, content and content["options"], device)
+    network = build_network(config)
+    if content is None:
+        initialise_weights(network, options.seed)
+        if arguments.init is not None:
+            checkpoint.initialise(network, arguments.init)
+        elif arguments.pretrained is not None:
+            from models import pretrained
+            pretrained.load(network, arguments.pretrained or None)
+    trainer = Trainer(network, options, device)
+    if content is not None:
+        trainer.restore(content)
+        print(f"resumed after {trainer.step} steps, {trainer.step * options.batch} images", flush=True)
+    return trainer
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    options = parse_arguments(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        os.makedirs(options.out, exist_ok=True)
+        device = torch.device(options.device)
+        trainer = make_trainer(options, device)
+        side = trainer.network.config.side
+        scenes = validation_scenes(options.store, side, options.validation_scenes)
+        pace = Pace(options.out, options.workers, options.log_every, options.validate_every,
+                    options.checkpoint_minutes, options.stop_at)
+        print(f"{options.config}: {trainer.options}", flush=True)
+        Run(trainer, ComposedSource(options.store, side, "train", trainer.options.seed), scenes, pace).go()
+    except (configs.ConfigError, checkpoint.CheckpointError, TrainingError, LoaderError, ValueError,
+            OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Checkpoints: everything a run goes on from, in one file that is never half written."""
+
+import os
+import pickle
+from typing import Any, Dict
+
+import torch
+from torch import nn
+
+from models.config import Config, ConfigError
+
+FORMAT = 1
+KEYS = ("format", "config", "step", "images", "model", "ema", "optimizer", "options")
+
+
+class CheckpointError(RuntimeError):
+    """A file that cannot be gone on from; the text names it, what was expected and found."""
+
+
+def write(path: str, content: Dict[str, Any]) -> None:
+    """torch.save under a temporary name in the same folder, flushed, then renamed."""
+    temporary = f"{path}.tmp"
+    with open(temporary, "wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read(path: str) -> Dict[str, Any]:
+    """The dictionary of tensors and plain values in a file. Raises CheckpointError."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path}: expected a PyTorch file, found: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a dictionary, found {type(content).__name__}")
+    return content
+
+
+def read_checkpoint(path: str) -> Dict[str, Any]:
+    """A checkpoint with all its KEYS; further keys may come with later versions."""
+    content = read(path)
+    missing = [key for key in KEYS if key not in content]
+    if missing:
+        raise CheckpointError(f"{path}: expected a training checkpoint, found no {', '.join(missing)}")
+    if content["format"] != FORMAT:
+        raise CheckpointError(f"{path}: format: expected {FORMAT}, found {content['format']}")
+    return content
+
+
+def weights_of(content: Dict[str, Any]) -> Dict[str, torch.Tensor]:
+    """The weights in a checkpoint (the averaged ones), in {"state_dict": ...}, or a bare state dict."""
+    return content.get("ema", content.get("state_dict", content))
+
+
+def stored_config(path: str, content: Dict[str, Any]):
+    """The Config a file was written with, None if it names none."""
+    if "config" not in content:
+        return None
+    try:
+        return Config.from_json(content["config"])
+    except (ConfigError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def initialise(network: nn.Module, path: str) -> None:
+    """Starts a network from a file's weights; what does not fit is named, nothing is skipped.
+
+    The side, and with it anchors and limits, may differ from the file's: no weight depends on them.
+    """
+    content = read(path)
+    found = stored_config(path, content)
+    wanted = network.config
+    for field in ("network", "encoder", "layers", "head_channels", "feature_channels"):
+        if found is not None and getattr(found, field) != getattr(wanted, field):
+            raise CheckpointError(f"{path}: {field}: expected {getattr(wanted, field)!r}, "
+                                  f"found {getattr(found, field)!r}")
+    try:
+        own, given = network.state_dict(), dict(weights_of(content).items())
+        shapes = [f"{name}: expected shape {tuple(own[name].shape)}, found {tuple(given[name].shape)}"
+                  for name in own if name in given and own[name].shape != given[name].shape]
+    except AttributeError as error:
+        raise CheckpointError(f"{path}: expected a state dict, found values that are no tensors") from error
+    missing, extra = sorted(set(own) - set(given)), sorted(set(given) - set(own))
+    if missing or extra or shapes:
+        raise CheckpointError(f"{path}: missing {missing[:5]}, unknown {extra[:5]}, {'; '.join(shapes[:5])}"
+                              .rstrip(", "))
+    network.load_state_dict(given)

@@ -1,0 +1,130 @@
+"""The network's pass over a batch, with the losses of Eq. 6.
+
+It calls the network's own modules, in the order of its forward(), but for many images at once and
+for the sampled RoIs in place of the proposals.
+"""
+
+import contextlib
+import dataclasses
+from typing import Dict, List, Tuple
+
+import numpy
+import torch
+from torch import nn
+
+from models import losses
+from models.config import Config
+from models.proposals import propose
+from models.training.batches import Batch, roi_random, roi_targets, sample_rois
+from models.training.roi_align import align
+
+ALL_LOSSES = ("rpn", "global", "instance", "final")
+
+
+@dataclasses.dataclass(frozen=True)
+class LossOptions:
+    """Weights of Eq. 6 and what is drawn for it."""
+
+    weights: Tuple[Tuple[str, float], ...] = tuple((name, 1.0) for name in ALL_LOSSES)
+    binary_global: bool = False  # l_G as the paper's binary cross entropy
+    rois: int = 12  # RoIs per image
+    seed: int = 0
+
+
+def flatten_rpn(config: Config, objectness: torch.Tensor,
+                deltas: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    """(b, A, g, g), (b, 4A, g, g) -> logits (b*g*g*A), deltas (b*g*g*A, 4), in anchor order."""
+    b, a, cells = objectness.shape[0], config.anchors_per_cell, config.grid ** 2
+    logits = objectness.reshape(b, a, cells).permute(0, 2, 1).reshape(-1)
+    return logits, deltas.reshape(b, a, 4, cells).permute(0, 3, 1, 2).reshape(-1, 4)
+
+
+@torch.no_grad()
+def draw_rois(network: nn.Module, batch: Batch, objectness: torch.Tensor, deltas: torch.Tensor,
+              scenes: List[int], options: LossOptions) -> Tuple[torch.Tensor, torch.Tensor]:
+    """RoIs of the whole batch: (r, 5) image index and box, and target planes (r, P, P) int64."""
+    config, boxes, planes = network.config, [], []
+    for i, (sample, scene) in enumerate(zip(batch.samples, scenes)):
+        found, _ = propose(config, network.anchors, objectness[i:i + 1], deltas[i:i + 1])
+        chosen, owners = sample_rois(sample, found.cpu().numpy(), options.rois, config,
+                                     roi_random(options.seed, scene))
+        boxes.append(numpy.concatenate((numpy.full((len(chosen), 1), i, numpy.float32), chosen), axis=1))
+        planes.append(roi_targets(sample, chosen, owners, config))
+    device = objectness.device
+    return (torch.from_numpy(numpy.concatenate(boxes)).to(device),
+            torch.from_numpy(numpy.concatenate(planes)).to(device))
+
+
+def _float32(device: torch.device):
+    """Losses, boxes and softmax are computed in fp32 also under autocast."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def _head_losses(network: nn.Module, context: torch.Tensor, rois: torch.Tensor,
+                 planes: torch.Tensor) -> Dict[str, torch.Tensor]:
+    """Losses of the instance heads of whichever network it is."""
+    features = align(context, rois, network.config.roi_side)
+    features = features.contiguous(memory_format=torch.channels_last)
+    kind = network.config.network
+    if kind != "sln":
+        logits = network.mask(features)
+        with _float32(context.device):
+            logits = logits.float()
+            loss = losses.mask_loss(logits[:, 0], (planes > 0).float())
+            if kind == "arcnn-visible":
+                loss = loss + losses.mask_loss(logits[:, 1], (planes == 1).float())
+        return {"final": loss}
+    instance = network.ilm(features)
+    with _float32(context.device):
+        instance = instance.float()
+        sem_dist = network.sem_dist(torch.softmax(instance, 1))
+    refined = network.refine(torch.cat((features, sem_dist.to(features.dtype)), 1))
+    with _float32(context.device):
+        refined = refined.float() + instance
+        return {"instance": losses.layer_loss(instance, planes), "final": losses.layer_loss(refined, planes)}
+
+
+def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
+                 options: LossOptions) -> Dict[str, torch.Tensor]:
+    """The losses named in options.weights that the network has, each a scalar before its weight.
+
+    scenes: the number of each image's scene, from which its RoIs are drawn.
+    """
+    wanted, device = {name for name, _ in options.weights}, batch.canvas.device
+    result: Dict[str, torch.Tensor] = {}
+    context = network.encoder(batch.canvas)
+    if hasattr(network, "glm"):
+        logits = network.glm(context)
+        with _float32(device):
+            logits = logits.float()
+            if "global" in wanted:
+                result["global"] = losses.global_loss(logits, batch.counts, options.binary_global)
+            probability = torch.softmax(logits, 1)
+        context = torch.cat((context, probability.to(context.dtype)), 1)
+    heads = bool(wanted & {"instance", "final"})
+    if "rpn" not in wanted and not heads:
+        return result
+    objectness, deltas = network.rpn(context)
+    with _float32(device):
+        objectness, deltas = objectness.float(), deltas.float()
+        if "rpn" in wanted:
+            flat, rows = flatten_rpn(network.config, objectness, deltas)
+            result["rpn"] = (losses.objectness_loss(flat[batch.anchors], batch.anchor_labels)
+                             + losses.delta_loss(rows[batch.positive], batch.deltas))
+        if heads:
+            rois, planes = draw_rois(network, batch, objectness, deltas, scenes, options)
+    if heads:
+        result.update(_head_losses(network, context, rois, planes))
+    return {name: value for name, value in result.items() if name in wanted}
+
+
+def total_loss(parts: Dict[str, torch.Tensor], options: LossOptions) -> torch.Tensor:
+    """Eq. 6: the weighted sum."""
+    return sum(weight * parts[name] for name, weight in options.weights if name in parts)
+
+
+def precision_context(device: torch.device, precision: str):
+    """Autocast for "bf16" and "fp16", nothing for "fp32"."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
