@@ -17,14 +17,14 @@ SIZES = ((640, 480), (480, 640), (800, 450))  # width, height in pixels
 LIGHT = numpy.array((-0.45, -0.6, 0.66))  # towards the light: left, above, in front
 
 
-def _grid(width: int, height: int) -> Tuple[numpy.ndarray, numpy.ndarray]:
+def pixel_grid(width: int, height: int) -> Tuple[numpy.ndarray, numpy.ndarray]:
     """Pixel centres x (1, W) and y (H, 1)."""
     return numpy.arange(width)[None, :] + 0.5, numpy.arange(height)[:, None] + 0.5
 
 
 def value_noise(random: numpy.random.RandomState, width: int, height: int, cell: float) -> numpy.ndarray:
     """Smooth noise (H, W) in 0..1: random values at the corners of cells, eased in between."""
-    x, y = _grid(width, height)
+    x, y = pixel_grid(width, height)
     columns, rows = int(width / cell) + 3, int(height / cell) + 3
     values = random.uniform(0.0, 1.0, (rows, columns))
     u, v = x / cell, y / cell
@@ -77,7 +77,7 @@ class Shape:
         return r
 
 
-def _texture(random: numpy.random.RandomState, u: numpy.ndarray, v: numpy.ndarray) -> numpy.ndarray:
+def texture(random: numpy.random.RandomState, u: numpy.ndarray, v: numpy.ndarray) -> numpy.ndarray:
     """A pattern (H, W) in 0..1 in the object's own coordinates."""
     kind, scale = random.randint(5), random.uniform(3.0, 7.0)
     if kind == 0:
@@ -92,17 +92,13 @@ def _texture(random: numpy.random.RandomState, u: numpy.ndarray, v: numpy.ndarra
     return numpy.full(u.shape, 0.5)
 
 
-def _paint(canvas: numpy.ndarray, random: numpy.random.RandomState) -> None:
-    """Draws one object with its shadow over canvas (H, W, 3), values 0..1."""
-    height, width = canvas.shape[:2]
-    x, y = _grid(width, height)
-    shape = Shape(random, width, height)
+def draw_object(random: numpy.random.RandomState, shape: Shape, x: numpy.ndarray,
+                y: numpy.ndarray) -> Tuple[numpy.ndarray, numpy.ndarray]:
+    """A lit, textured object on pixel centres x (1, W), y (H, 1) -> cover (H, W) and colour (H, W, 3), 0..1."""
     u, v = shape.local(x, y)
     r = shape.radius(u, v)
     # One pixel of soft edge; r grows by about 1 / half axis per pixel.
     cover = numpy.clip((1.0 - r) * shape.half.min() + 0.5, 0.0, 1.0)
-    shadow = blur(numpy.pad(cover, ((7, 0), (5, 0)))[:height, :width], 6)
-    canvas *= (1.0 - 0.5 * shadow)[..., None]
     # A dome: flat in the middle, round at the outline.
     inside = numpy.clip(r, 0.0, 0.999)
     slope = inside ** 3 / numpy.sqrt(1.0 - inside ** 2)
@@ -111,10 +107,19 @@ def _paint(canvas: numpy.ndarray, random: numpy.random.RandomState) -> None:
     norm = numpy.sqrt(nx ** 2 + ny ** 2 + 1.0)
     diffuse = numpy.clip((nx * LIGHT[0] + ny * LIGHT[1] + LIGHT[2]) / norm, 0.0, 1.0)
     first, second = random.uniform(0.1, 0.95, 3), random.uniform(0.1, 0.95, 3)
-    pattern = _texture(random, u, v)[..., None]
+    pattern = texture(random, u, v)[..., None]
     colour = first * pattern + second * (1.0 - pattern)
     gloss = random.uniform(0.0, 0.35) * diffuse ** 24
-    lit = colour * (0.35 + 0.75 * diffuse)[..., None] + gloss[..., None]
+    return cover, colour * (0.35 + 0.75 * diffuse)[..., None] + gloss[..., None]
+
+
+def _paint(canvas: numpy.ndarray, random: numpy.random.RandomState) -> None:
+    """Draws one object with its shadow over canvas (H, W, 3), values 0..1."""
+    height, width = canvas.shape[:2]
+    x, y = pixel_grid(width, height)
+    cover, lit = draw_object(random, Shape(random, width, height), x, y)
+    shadow = blur(numpy.pad(cover, ((7, 0), (5, 0)))[:height, :width], 6)
+    canvas *= (1.0 - 0.5 * shadow)[..., None]
     canvas += cover[..., None] * (lit - canvas)
 
 
@@ -122,7 +127,7 @@ def draw_scene(seed: int, number: int) -> numpy.ndarray:
     """Returns scene `number` as uint8 (H, W, 3) RGB."""
     random = numpy.random.RandomState([seed & 0xFFFFFFFF, number])
     width, height = SIZES[number % len(SIZES)]
-    _, y = _grid(width, height)
+    _, y = pixel_grid(width, height)
     ramp = (y / height)[..., None]
     far, near = random.uniform(0.35, 0.9, 3), random.uniform(0.2, 0.7, 3)
     canvas = numpy.broadcast_to(far * (1.0 - ramp) + near * ramp, (height, width, 3)).copy()

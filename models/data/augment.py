@@ -75,7 +75,7 @@ def treat_edge(kind: str, alpha: numpy.ndarray) -> numpy.ndarray:
     if kind == "eroded":
         return numpy.asarray(image.filter(ImageFilter.MinFilter(3)))
     if kind == "feathered":
-        soft = numpy.asarray(image.filter(ImageFilter.GaussianBlur(1.0)), numpy.int16)
+        soft = numpy.asarray(image.filter(ImageFilter.GaussianBlur(1.0)), numpy.int32)
         return numpy.minimum(numpy.clip((soft - 96) * 255 // 159, 0, 255).astype(numpy.uint8), alpha)
     raise ValueError(f"edge: expected one of {', '.join(EDGES)}, found {kind!r}")
 
