@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and exporting need from Debian 12; with --tests also what the tests need. Does nothing, and
-# needs no network and no rights, where all of it is there.
+# Installs what building and exporting need from Debian 12; with --tests also what the tests need, with --oracle what
+# those and scripts/truth.sh need. Does nothing, and needs no network and no rights, where all of it is there.
 set -euo pipefail
 
 packages=(
@@ -11,8 +11,9 @@ packages=(
 case "${1:-}" in
   "") ;;
   --tests) packages+=(catch2 clang-format) ;;
+  --oracle) packages+=(catch2 clang-format python3-venv) ;;
   *)
-    echo "usage: $0 [--tests]" >&2
+    echo "usage: $0 [--tests | --oracle]" >&2
     exit 1
     ;;
 esac

@@ -17,6 +17,8 @@ python=${PYTHON:-/usr/bin/python3}
 venv=${SLN_VENV:-$root/build/venv-truth}
 cli=${SLN_CLI:-$root/build/release/apps/sln}
 
+# An environment made by other means may lack nothing that a package would bring.
+[ -x "$cli" ] && [ -x "$venv/bin/python" ] || "$root/scripts/install_dependencies.sh" --oracle
 if [ ! -x "$cli" ]; then
   (cd "$root" && cmake --preset release && cmake --build --preset release --target sln_cli)
 fi
