@@ -5,7 +5,7 @@
 namespace sln::apps {
 namespace {
 
-SceneObject object_of(const sln_result* result, int index, int levels) {
+SceneObject object_of(const sln_result* result, int index, int levels, bool level_masks) {
   sln_object raw = {};
   raw.struct_size = sizeof raw;
   check(sln_result_get_object(result, index, &raw));
@@ -24,6 +24,10 @@ SceneObject object_of(const sln_result* result, int index, int levels) {
   object.amodal_rle = code;
   check(sln_result_get_rle(result, index, SLN_MASK_VISIBLE, &code));
   object.visible_rle = code;
+  for (int level = 0; level_masks && level < levels; ++level) {
+    check(sln_result_get_level_rle(result, index, level, &code));
+    object.level_rles.emplace_back(code);
+  }
   return object;
 }
 
@@ -83,6 +87,8 @@ Engine create_engine(const sln_model* model, const EngineSettings& settings) {
   const Options options(raw_options);
   if (settings.threads > 0) check(sln_options_set_int(raw_options, "threads", settings.threads));
   check(sln_options_set_int(raw_options, "capture", settings.capture ? 1 : 0));
+  check(sln_options_set_int(raw_options, "level_masks", settings.level_masks ? 1 : 0));
+  check(sln_options_set_int(raw_options, "refine", settings.run.refine ? 1 : 0));
   check(sln_options_set_float(raw_options, "score_threshold", settings.run.score_threshold));
   check(sln_options_set_float(raw_options, "mask_nms", settings.run.mask_nms));
   check(sln_options_set_float(raw_options, "mask_threshold", settings.run.mask_threshold));
@@ -123,7 +129,7 @@ std::vector<sln_tensor_info> captured_tensors(const sln_engine* engine) {
   }
 }
 
-Scene scene_of(const sln_engine* engine, const sln_result* result) {
+Scene scene_of(const sln_engine* engine, const sln_result* result, bool level_masks) {
   const sln_result_info info = info_of(result);
   Scene scene;
   scene.width = info.width;
@@ -131,7 +137,9 @@ Scene scene_of(const sln_engine* engine, const sln_result* result) {
   scene.proposals = info.proposals;
   scene.dropped_empty = info.dropped_empty;
   scene.dropped_by_nms = info.dropped_by_nms;
-  for (int i = 0; i < info.object_count; ++i) scene.objects.push_back(object_of(result, i, info.levels));
+  for (int i = 0; i < info.object_count; ++i) {
+    scene.objects.push_back(object_of(result, i, info.levels, level_masks));
+  }
   for (int i = 0; i < info.pair_count; ++i) scene.pairs.push_back(pair_of(result, i));
   const std::vector<int> depth = depth_order(info.object_count, scene.pairs);
   for (size_t i = 0; i < depth.size(); ++i) scene.objects[i].depth = depth[i];

@@ -34,6 +34,7 @@ struct EngineSettings {
   std::string device = "auto";
   int threads = 0;  // 0: the machine's cores
   bool capture = false;
+  bool level_masks = false;  // results also hold the masks of every level
   RunSettings run;
 };
 Engine create_engine(const sln_model* model, const EngineSettings& settings);
@@ -45,6 +46,7 @@ sln_result_info info_of(const sln_result* result);
 std::vector<sln_tensor_info> captured_tensors(const sln_engine* engine);
 
 // What the engine's last run found and how long its stages took.
-Scene scene_of(const sln_engine* engine, const sln_result* result);
+// level_masks: the engine has the setting of that name.
+Scene scene_of(const sln_engine* engine, const sln_result* result, bool level_masks = false);
 
 }  // namespace sln::apps

@@ -26,13 +26,15 @@ Json rle(const Scene& scene, const std::string& counts) {
 }
 
 Json result_entry(const Scene& scene, const SceneObject& object) {
-  return Json{{"image_id", scene.image_id},
-              {"category_id", 1},
-              {"bbox", coco_box(object.box)},
-              {"score", shortest_double(object.score)},
-              {"segmentation", rle(scene, object.amodal_rle)},
-              {"visible_segmentation", rle(scene, object.visible_rle)},
-              {"level_counts", object.level_counts}};
+  Json entry = {{"image_id", scene.image_id},
+                {"category_id", 1},
+                {"bbox", coco_box(object.box)},
+                {"score", shortest_double(object.score)},
+                {"segmentation", rle(scene, object.amodal_rle)},
+                {"visible_segmentation", rle(scene, object.visible_rle)},
+                {"level_counts", object.level_counts}};
+  for (const std::string& level : object.level_rles) entry["level_segmentations"].push_back(rle(scene, level));
+  return entry;
 }
 
 Json scene_object(int id, const SceneObject& object) {
@@ -101,6 +103,7 @@ std::string scenes_begin(const ModelSummary& model, const RunSettings& settings)
                         {"mask_nms", settings.mask_nms},
                         {"mask_threshold", settings.mask_threshold},
                         {"score_mode", settings.score_mode},
+                        {"refine", settings.refine},
                         {"apply_orientation", settings.apply_orientation}};
   return "{" + field("sln_version", model.version) + ",\n" + field("model", about) + ",\n" + field("options", options) +
          ",\n\"images\": [";

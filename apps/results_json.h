@@ -17,6 +17,7 @@ struct RunSettings {
   double mask_nms = 0.6;
   double mask_threshold = 0.5;
   std::string score_mode = "mask";
+  bool refine = true;
   bool apply_orientation = true;
 };
 

@@ -22,7 +22,7 @@ struct RunArguments {
   std::string model, output, dump, annotations;
   std::string device = "auto", score_mode = "mask";
   std::string threads, score, nms = "0.6", mask_threshold = "0.5";  // as given; parsed in every locale alike
-  bool overlay = false;
+  bool overlay = false, levels = false, no_refine = false;
   std::vector<std::string> inputs;
 };
 
@@ -34,6 +34,7 @@ EngineSettings settings_of(const RunArguments& arguments) {
   if (!arguments.threads.empty())
     settings.threads = static_cast<int>(parse_int("--threads", arguments.threads, 1, 256));
   settings.capture = !arguments.dump.empty();
+  settings.level_masks = arguments.levels;
   RunSettings& run = settings.run;
   run.score_threshold = settings.capture ? 0.0 : 0.5;
   if (!arguments.score.empty()) run.score_threshold = parse_double("--score", arguments.score, 0, 1);
@@ -46,6 +47,7 @@ EngineSettings settings_of(const RunArguments& arguments) {
     fail("--mask-threshold: expected a number between 0 and 1, found \"", arguments.mask_threshold, "\"");
   }
   run.score_mode = arguments.score_mode;
+  run.refine = !arguments.no_refine;
   run.apply_orientation = arguments.annotations.empty();
   return settings;
 }
@@ -105,14 +107,15 @@ void write_dump(PendingFile* file, const sln_engine* engine, const ModelSummary&
   file->finish();
 }
 
-Scene run_image(sln_engine* engine, sln_result* result, const InputImage& input, const LoadedImage& loaded) {
+Scene run_image(sln_engine* engine, sln_result* result, const InputImage& input, const LoadedImage& loaded,
+                bool level_masks) {
   const Image& image = loaded.image;
   const auto begin = std::chrono::steady_clock::now();
   const sln_status status = sln_engine_run(engine, image.rgb.data(), image.width, image.height,
                                            3 * static_cast<ptrdiff_t>(image.width), result);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (status != SLN_OK) fail(input.path, ": expected the engine to run, found: ", sln_last_error());
-  Scene scene = scene_of(engine, result);
+  Scene scene = scene_of(engine, result, level_masks);
   scene.file = input.file;
   scene.image_id = input.image_id;
   scene.orientation = image.orientation;
@@ -140,7 +143,7 @@ int run_all(const RunArguments& arguments, const std::vector<InputImage>& inputs
     Scene scene;
     try {
       if (!loaded.problem.empty()) throw Failure(loaded.problem);
-      scene = run_image(engine, result.get(), input, loaded);
+      scene = run_image(engine, result.get(), input, loaded, arguments.levels);
     } catch (const Failure& failure) {
       progress.clear();
       print_error(failure.what());
@@ -208,6 +211,8 @@ void add_run(CLI::App* app, int* status) {
   command
       ->add_option("--mask-threshold", arguments->mask_threshold, "Confidence above which a pixel belongs to an object")
       ->capture_default_str();
+  command->add_flag("--levels", arguments->levels, "Also write the mask of every visibility level, which order needs");
+  command->add_flag("--no-refine", arguments->no_refine, "Decode the planes as they are before the refinement");
   command->add_flag("--overlay", arguments->overlay, "Also write one picture per image, NAME.overlay.png");
   command->add_option("--dump", arguments->dump, "Also write the stage tensors of the one image, as .safetensors");
   command->add_option("--annotations", arguments->annotations,

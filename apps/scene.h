@@ -18,7 +18,8 @@ struct SceneObject {
   std::vector<int64_t> level_counts;  // (K) pixels
   std::string amodal_rle;             // compressed COCO form, image grid
   std::string visible_rle;
-  int depth = 0;  // 1 = front-most, by depth_order()
+  std::vector<std::string> level_rles;  // (K) level by level; () unless asked for
+  int depth = 0;                        // 1 = front-most, by depth_order()
 };
 
 struct ScenePair {

@@ -113,7 +113,8 @@ void Pipeline::forward(Context& context, const Image& image, Result* result) {
   clock.end("ilm");
   keep("instance_layers", instance.probabilities.view, true);
 
-  const SemDist semdist = refine(context, layers_.refine, rois, instance);
+  const SemDist semdist =
+      options_.refine ? refine(context, layers_.refine, rois, instance) : unrefined(context, instance);
   clock.end("refine");
   if (capturing) capture_semdist(semdist);
   clock.restart();
@@ -154,6 +155,7 @@ void Pipeline::decode_into(const Image& image, int scaled_w, int scaled_h, const
   input.threshold = static_cast<float>(options_.mask_threshold);
   input.mask_nms = options_.mask_nms;
   input.score_mode = options_.score_mode;
+  input.level_masks = options_.level_masks;
   decode(input, decode_workspace_, backend_->host_pool(), result);
 }
 

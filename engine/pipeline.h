@@ -22,6 +22,8 @@ struct Options {
   double mask_nms = 0.6;
   double mask_threshold = 0.5;  // c
   ScoreMode score_mode = ScoreMode::kMask;
+  bool level_masks = false;  // also the masks of every level
+  bool refine = true;        // false: decode the planes as the ILM has them
 };
 
 struct StageTime {

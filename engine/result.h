@@ -22,6 +22,8 @@ struct ResultObject {
   std::vector<int64_t> level_counts;                // (K) image pixels
   Runs amodal, visible, hidden;                     // on the image grid
   std::string amodal_rle, visible_rle, hidden_rle;  // compressed COCO text
+  std::vector<Runs> levels;                         // (K) the amodal mask's pixels at each level; () unless asked for
+  std::vector<std::string> level_rles;              // the same as text
 };
 
 struct ResultPair {

@@ -240,8 +240,15 @@ sln_status sln_options_set_int(sln_options* options, const char* name, int64_t v
     } else if (key == "capture") {
       check_range(name, static_cast<double>(value), 0, 1);
       options->values.capture = value != 0;
+    } else if (key == "level_masks") {
+      check_range(name, static_cast<double>(value), 0, 1);
+      options->values.level_masks = value != 0;
+    } else if (key == "refine") {
+      check_range(name, static_cast<double>(value), 0, 1);
+      options->values.refine = value != 0;
     } else {
-      fail(ErrorKind::kInvalidArgument, "option ", key, ": expected threads or capture as an integer option");
+      fail(ErrorKind::kInvalidArgument, "option ", key,
+           ": expected threads, capture, level_masks or refine as an integer option");
     }
   });
 }
@@ -487,6 +494,18 @@ sln_status sln_result_get_level_counts(const sln_result* result, int32_t index, 
       fail(ErrorKind::kInvalidArgument, "sln_result_get_level_counts: capacity: expected at least ",
            found.level_counts.size(), ", found ", capacity);
     std::copy(found.level_counts.begin(), found.level_counts.end(), counts);
+  });
+}
+
+sln_status sln_result_get_level_rle(const sln_result* result, int32_t index, int32_t level, const char** text) {
+  return guarded([&] {
+    const sln::ResultObject& found = object_at(result, index, "sln_result_get_level_rle");
+    need(text, "sln_result_get_level_rle", "text");
+    if (found.level_rles.empty())
+      fail(ErrorKind::kInvalidArgument, "sln_result_get_level_rle: expected a result of an engine with the option ",
+           "level_masks, found one without level masks");
+    need_index(level, static_cast<int64_t>(found.level_rles.size()), "sln_result_get_level_rle");
+    *text = found.level_rles[static_cast<size_t>(level)].c_str();
   });
 }
 

@@ -109,7 +109,9 @@ SLN_API sln_status sln_model_get_layer(const sln_model* model, int32_t index, sl
 SLN_API sln_status sln_options_create(sln_options** options);
 SLN_API void sln_options_destroy(sln_options* options);
 /* "threads"  [1, 256], default: the machine's cores
- * "capture"  0 or 1, default 0: keep a copy of every named stage tensor of the last run (sln_engine_get_tensor) */
+ * "capture"  0 or 1, default 0: keep a copy of every named stage tensor of the last run (sln_engine_get_tensor)
+ * "level_masks"  0 or 1, default 0: results also hold the masks of every visibility level (sln_result_get_level_rle)
+ * "refine"   0 or 1, default 1; 0: decode the planes as they are before the refinement, which is then not run */
 SLN_API sln_status sln_options_set_int(sln_options* options, const char* name, int64_t value);
 /* "score_threshold"  [0, 1], default 0.5: boxes whose objectness is below it end after the RPN
  * "mask_nms"         [0, 1], default 0.6: mask IoU above which the weaker object is dropped; 1 turns it off
@@ -207,6 +209,10 @@ SLN_API sln_status sln_result_get_mask(const sln_result* result, int32_t index, 
 /* Pixels of the amodal mask at each visibility level, on the image grid; counts holds K values. */
 SLN_API sln_status sln_result_get_level_counts(const sln_result* result, int32_t index, int64_t* counts,
                                                int32_t capacity);
+
+/* COCO run-length code of the amodal mask's pixels at one visibility level, level in [0, K), on the image grid, as
+ * sln_result_get_rle. Needs the option "level_masks". */
+SLN_API sln_status sln_result_get_level_rle(const sln_result* result, int32_t index, int32_t level, const char** text);
 
 typedef struct sln_pair {
   size_t struct_size;

@@ -20,11 +20,11 @@ struct SoftmaxParams {
   int semdist_stride = 0;    // floats
 };
 
-// Refinement: logits = ilm + residual; layers = softmax(logits); confidence = clamp(1 - layers[0], 0, 1 - 2^-10);
-// level = argmax over logits[1..K] - 1, lowest on ties.
+// Refinement: logits = ilm + residual (ilm alone where residual is null); layers = softmax(logits); confidence =
+// clamp(1 - layers[0], 0, 1 - 2^-10); level = argmax over logits[1..K] - 1, lowest on ties.
 struct RefineParams {
   const float* ilm_logits = nullptr;  // (pixels, logits_stride)
-  const float* residual = nullptr;    // (pixels, logits_stride)
+  const float* residual = nullptr;    // (pixels, logits_stride) or null
   int64_t pixels = 0;
   int logits_stride = 0;        // floats
   int channels = 0;             // K+1

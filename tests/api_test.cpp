@@ -39,6 +39,13 @@ struct Run {
     sln_options_destroy(options);
     sln_model_destroy(model);
   }
+  // Makes the engine anew with one more option.
+  void again(const char* option, int64_t value) {
+    sln_engine_destroy(engine);
+    engine = nullptr;
+    REQUIRE(sln_options_set_int(options, option, value) == SLN_OK);
+    REQUIRE(sln_engine_create(model, options, &engine) == SLN_OK);
+  }
   void image(int width, int height) {
     const std::vector<uint8_t> pixels = test_picture(width, height);
     INFO(sln_last_error());
@@ -167,6 +174,49 @@ TEST_CASE("The same bytes for any number of threads, run after run, and in guard
   guarded.image(120, 75);
   CHECK(guarded.text() == text);
   CHECK(same_bytes(guarded.tensors(), tensors));
+}
+
+TEST_CASE("Level masks are there when asked for, and make up the amodal mask") {
+  Run plain;
+  plain.image(90, 60);
+  const char* text = nullptr;
+  CHECK(sln_result_get_level_rle(plain.result, 0, 0, &text) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(std::string(sln_last_error()).find("level_masks") != std::string::npos);
+  Run run;
+  run.again("level_masks", 1);
+  run.image(90, 60);
+  CHECK(run.text() == plain.text());
+  REQUIRE(sln_result_object_count(run.result) > 1);
+  for (int32_t i = 0; i < sln_result_object_count(run.result); ++i) {
+    const char* visible = nullptr;
+    REQUIRE(sln_result_get_rle(run.result, i, SLN_MASK_VISIBLE, &visible) == SLN_OK);
+    REQUIRE(sln_result_get_level_rle(run.result, i, 0, &text) == SLN_OK);
+    CHECK(std::string(text) == visible);
+    REQUIRE(sln_result_get_level_rle(run.result, i, 3, &text) == SLN_OK);
+  }
+  CHECK(sln_result_get_level_rle(run.result, 0, 4, &text) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_result_get_level_rle(run.result, 0, -1, &text) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_result_get_level_rle(run.result, 0, 0, nullptr) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_options_set_int(run.options, "level_masks", 2) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_options_set_int(run.options, "refine", -1) == SLN_ERROR_INVALID_ARGUMENT);
+}
+
+TEST_CASE("Without the refinement the planes are those of the instance layers") {
+  Run refined(2, true);
+  refined.image(90, 60);
+  Run run(2, true);
+  run.again("refine", 0);
+  run.image(90, 60);
+  const auto tensors = run.tensors(), others = refined.tensors();
+  CHECK(tensors.at("instance_layers") == others.at("instance_layers"));
+  CHECK(tensors.at("layers") == tensors.at("instance_layers"));
+  CHECK(tensors.at("layers") != others.at("layers"));
+  CHECK(tensors.at("level") != others.at("level"));
+  sln_stage_info stage = {};
+  stage.struct_size = sizeof stage;
+  REQUIRE(sln_engine_get_stage(run.engine, 7, &stage) == SLN_OK);
+  CHECK(std::string(stage.name) == "refine");
+  CHECK(stage.macs == 0);
 }
 
 TEST_CASE("The captured stage tensors have the documented shapes and ranges") {

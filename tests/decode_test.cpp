@@ -31,6 +31,8 @@ void require_same(const sln::ResultObject& a, const sln::ResultObject& b) {
   REQUIRE(a.amodal_rle == b.amodal_rle);
   REQUIRE(a.visible_rle == b.visible_rle);
   REQUIRE(a.hidden_rle == b.hidden_rle);
+  REQUIRE(a.levels == b.levels);
+  REQUIRE(a.level_rles == b.level_rles);
 }
 
 void require_same(const sln::Result& a, const sln::Result& b) {
@@ -140,6 +142,7 @@ TEST_CASE("decode equals its definition on random objects") {
     const double limits[] = {0.6, 1, 0.3, 0};
     input.threshold = thresholds[random.below(4)];
     input.mask_nms = limits[random.below(4)];
+    input.level_masks = random.below(2) == 0;
     input.score_mode = random.below(3) == 0 ? sln::ScoreMode::kObjectness : sln::ScoreMode::kMask;
     INFO("case " << i);
     decoder.check(input);

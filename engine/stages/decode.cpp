@@ -207,7 +207,8 @@ void make_objects(const DecodeInput& input, State& state, cpu::ThreadPool& pool,
     const size_t index = static_cast<size_t>(i);
     const PasteObject object = image_object(input, state.ordered[index]->proposal);
     fill_object(input, *state.ordered[index], object, result.objects[index]);
-    state.keep[index] = image_masks(object, state.threads[thread].image, result.objects[index]) ? 1 : 0;
+    ImageMaskScratch& scratch = state.threads[thread].image;
+    state.keep[index] = image_masks(object, input.level_masks, scratch, result.objects[index]) ? 1 : 0;
   });
   size_t kept = 0;
   for (size_t i = 0; i < state.ordered.size(); ++i) {

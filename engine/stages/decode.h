@@ -26,6 +26,7 @@ struct DecodeInput {
   float threshold = 0.5f;             // c
   double mask_nms = 0.6;              // suppressed where (double)inter/union > mask_nms; 1 turns it off
   ScoreMode score_mode = ScoreMode::kMask;
+  bool level_masks = false;  // also fill the objects' levels
 };
 
 // Scratch that grows to the largest image seen and is then reused. One per engine.

@@ -3,15 +3,20 @@
 #include <algorithm>
 #include <numeric>
 
-#include "engine/stages/rle.h"
-
 namespace sln {
 namespace {
 
-// The three masks of an object while its columns come in from left to right.
+// The masks of an object while its columns come in from left to right.
 struct MaskRuns {
-  explicit MaskRuns(ResultObject& result)
-      : level_counts(result.level_counts), amodal(result.amodal), visible(result.visible), hidden(result.hidden) {}
+  MaskRuns(ResultObject& result, std::vector<RunBuilder>& level_builders)
+      : level_counts(result.level_counts),
+        amodal(result.amodal),
+        visible(result.visible),
+        hidden(result.hidden),
+        levels(level_builders) {
+    levels.clear();
+    for (Runs& level : result.levels) levels.emplace_back(level);
+  }
 
   // Column x of a grid of height grid_h: its changes, the last of them back to the outside.
   void add_column(const PasteChange* changes, int count, int64_t x, int grid_h) {
@@ -22,12 +27,21 @@ struct MaskRuns {
       amodal.set(inside, position);
       visible.set(inside && change.code == 0, position);
       hidden.set(inside && change.code != 0, position);
+      for (size_t l = 0; l < levels.size(); ++l) levels[l].set(change.code == static_cast<int32_t>(l), position);
       if (inside) level_counts[static_cast<size_t>(change.code)] += changes[i + 1].y - change.y;
     }
   }
 
+  void finish(int64_t pixels) {
+    amodal.finish(pixels);
+    visible.finish(pixels);
+    hidden.finish(pixels);
+    for (RunBuilder& level : levels) level.finish(pixels);
+  }
+
   std::vector<int64_t>& level_counts;
   RunBuilder amodal, visible, hidden;
+  std::vector<RunBuilder>& levels;  // none unless asked for
 };
 
 template <typename T>
@@ -38,14 +52,17 @@ T* at_least(std::vector<T>& scratch, size_t size) {
 
 }  // namespace
 
-bool image_masks(const PasteObject& object, ImageMaskScratch& scratch, ResultObject& result) {
+bool image_masks(const PasteObject& object, bool level_masks, ImageMaskScratch& scratch, ResultObject& result) {
   const PasteWindow window = cpu::paste_window(object);
   const size_t height = static_cast<size_t>(window.y_end - window.y_begin);
   PasteRow* rows = at_least(scratch.rows, height);
   float* columns = at_least(scratch.columns, cpu::paste_workspace_floats(object.channels, object.side, kPasteStrip));
   PasteChange* changes = at_least(scratch.changes, kPasteStrip * (height + 1));
-  result.level_counts.assign(static_cast<size_t>(object.channels - 1), 0);
-  MaskRuns runs(result);
+  const size_t levels = static_cast<size_t>(object.channels - 1);
+  result.level_counts.assign(levels, 0);
+  result.levels.resize(level_masks ? levels : 0);
+  result.level_rles.resize(level_masks ? levels : 0);
+  MaskRuns runs(result, scratch.levels);
   cpu::paste_rows(object, window, rows);
   for (int x = window.x_begin; x < window.x_end; x += kPasteStrip) {
     int counts[kPasteStrip];
@@ -57,13 +74,11 @@ bool image_masks(const PasteObject& object, ImageMaskScratch& scratch, ResultObj
   result.amodal_area = std::accumulate(result.level_counts.begin(), result.level_counts.end(), int64_t{0});
   result.visible_area = result.level_counts[0];
   if (result.amodal_area == 0) return false;
-  const int64_t pixels = static_cast<int64_t>(object.grid_w) * object.grid_h;
-  runs.amodal.finish(pixels);
-  runs.visible.finish(pixels);
-  runs.hidden.finish(pixels);
+  runs.finish(static_cast<int64_t>(object.grid_w) * object.grid_h);
   compress_runs(result.amodal, result.amodal_rle);
   compress_runs(result.visible, result.visible_rle);
   compress_runs(result.hidden, result.hidden_rle);
+  for (size_t l = 0; l < result.levels.size(); ++l) compress_runs(result.levels[l], result.level_rles[l]);
   return true;
 }
 

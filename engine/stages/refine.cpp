@@ -1,11 +1,37 @@
 #include "engine/stages/refine.h"
 
 namespace sln {
+namespace {
+
+// residual: logits of the refinement, or null for the planes as the ILM has them.
+SemDist planes_of(Context& context, const MapView& ilm_logits, const float* residual) {
+  const Config& config = context.config;
+  const int cells_per_roi = config.roi_side * config.roi_side;
+  const auto cells = static_cast<size_t>(config.max_rois) * static_cast<size_t>(cells_per_roi);
+  SemDist out;
+  out.layers = context.arena.take(cells * static_cast<size_t>(config.layers + 1) * sizeof(float));
+  out.confidence = context.arena.take(cells * sizeof(float));
+  out.level = context.arena.take(cells);
+  out.count = ilm_logits.batch;
+  RefineParams params;
+  params.ilm_logits = ilm_logits.data;
+  params.residual = residual;
+  params.pixels = ilm_logits.pixels();
+  params.logits_stride = ilm_logits.stride;
+  params.channels = config.layers + 1;
+  params.layers = out.layers.floats();
+  params.pixels_per_roi = cells_per_roi;
+  params.confidence = out.confidence.floats();
+  params.level = static_cast<uint8_t*>(out.level.data());
+  context.backend.refine_planes(params);
+  return out;
+}
+
+}  // namespace
 
 SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois,
                const InstanceLayers& instance) {
-  const Config& config = context.config;
-  const int slots = config.max_rois;
+  const int slots = context.config.max_rois;
   MapView src = rois.map.view;
   src.channels += 1;  // M
   Map residual;
@@ -14,25 +40,11 @@ SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeature
     map = conv(context, layers.conv2, map.view, nullptr, slots);
     residual = conv(context, layers.conv3, map.view, nullptr, slots);
   }
-  const auto cells =
-      static_cast<size_t>(slots) * static_cast<size_t>(config.roi_side) * static_cast<size_t>(config.roi_side);
-  SemDist out;
-  out.layers = context.arena.take(cells * static_cast<size_t>(config.layers + 1) * sizeof(float));
-  out.confidence = context.arena.take(cells * sizeof(float));
-  out.level = context.arena.take(cells);
-  out.count = src.batch;
-  RefineParams params;
-  params.ilm_logits = instance.logits.view.data;
-  params.residual = residual.view.data;
-  params.pixels = residual.view.pixels();
-  params.logits_stride = residual.view.stride;
-  params.channels = config.layers + 1;
-  params.layers = out.layers.floats();
-  params.pixels_per_roi = config.roi_side * config.roi_side;
-  params.confidence = out.confidence.floats();
-  params.level = static_cast<uint8_t*>(out.level.data());
-  context.backend.refine_planes(params);
-  return out;
+  return planes_of(context, instance.logits.view, residual.view.data);
+}
+
+SemDist unrefined(Context& context, const InstanceLayers& instance) {
+  return planes_of(context, instance.logits.view, nullptr);
 }
 
 }  // namespace sln

@@ -16,4 +16,7 @@ struct SemDist {
 SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois,
                const InstanceLayers& instance);
 
+// The same planes before the refinement: those of the ILM's logits alone.
+SemDist unrefined(Context& context, const InstanceLayers& instance);
+
 }  // namespace sln

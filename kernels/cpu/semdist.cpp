@@ -86,7 +86,7 @@ HWY_INLINE void refine_block(const RefineParams& p, int64_t roi, int first, int 
   const size_t stride = static_cast<size_t>(p.logits_stride);
   Tile tile;  // NOLINT(cppcoreguidelines-pro-type-member-init): load_tile fills what is read
   load_tile(p.ilm_logits + begin * p.logits_stride, stride, count, p.channels, tile);
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; p.residual != nullptr && i < count; ++i) {
     const float* residual = p.residual + (begin + i) * p.logits_stride;
     for (int c = 0; c < p.channels; ++c) tile.at[c][i] += residual[c];
   }

@@ -29,7 +29,7 @@ class Run(CliTest):
         scenes, results = self.scenes(), self.results()
         self.assertEqual({"sln_version", "model", "options", "images"}, set(scenes))
         self.assertEqual({"score_threshold": 0.0, "mask_nms": 1.0, "mask_threshold": 0.5, "score_mode": "mask",
-                          "apply_orientation": True}, scenes["options"])
+                          "refine": True, "apply_orientation": True}, scenes["options"])
         image, = scenes["images"]
         self.assertEqual(("scene_12.png", 12, 96, 64, 1),
                          tuple(image[key] for key in ("file", "image_id", "width", "height", "orientation_applied")))
@@ -175,6 +175,30 @@ class Run(CliTest):
         self.assertEqual(sum(item["objectness"] >= limit for item in objects), len(fewer))
         self.assert_done(self.run_images("--score", 0, "--nms", 0, self.scratch / "x.png"))
         self.assertGreater(self.scenes()["images"][0]["dropped_by_nms"], 0)
+
+    def test_levels_make_up_the_mask(self):
+        write_picture(self.scratch / "x.png", 120, 90)
+        self.assert_done(self.run_images("--score", 0, self.scratch / "x.png"))
+        plain = self.results()
+        self.assert_done(self.run_images("--score", 0, "--levels", self.scratch / "x.png"))
+        entries = self.results()
+        for entry in entries:
+            levels = [decode_rle(level) for level in entry["level_segmentations"]]
+            self.assertEqual(entry["level_counts"], [int(level.sum()) for level in levels])
+            self.assertTrue((sum(levels) == decode_rle(entry["segmentation"])).all())
+            self.assertEqual(entry["visible_segmentation"], entry.pop("level_segmentations")[0])
+        self.assertEqual(plain, entries)
+
+    def test_planes_before_the_refinement(self):
+        write_picture(self.scratch / "x.png", 120, 90)
+        self.assert_done(self.run_images("--score", 0, self.scratch / "x.png"))
+        refined = self.results()
+        dump = self.scratch / "x.safetensors"
+        self.assert_done(self.run_images("--no-refine", "--dump", dump, self.scratch / "x.png"))
+        self.assertFalse(self.scenes()["options"]["refine"])
+        self.assertNotEqual(refined, self.results())
+        tensors = read_safetensors(dump)[1]
+        self.assertTrue((tensors["layers"] == tensors["instance_layers"]).all())
 
     def test_interruption_leaves_nothing(self):
         write_picture(self.scratch / "x.bmp", 1500, 1500)

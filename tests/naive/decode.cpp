@@ -118,6 +118,12 @@ ResultObject describe(const DecodeInput& in, const Object& object, bool fused) {
   out.amodal_rle = text_of_runs(out.amodal);
   out.visible_rle = text_of_runs(out.visible);
   out.hidden_rle = text_of_runs(out.hidden);
+  for (int level = 0; in.level_masks && level < in.levels; ++level) {
+    std::vector<uint8_t> at_level(image.level.size());
+    for (size_t i = 0; i < at_level.size(); ++i) at_level[i] = image.level[i] == level;
+    out.levels.push_back(runs_of_mask(at_level, in.image_w, in.image_h));
+    out.level_rles.push_back(text_of_runs(out.levels.back()));
+  }
   return out;
 }
 
