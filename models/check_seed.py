@@ -5,21 +5,32 @@ Exits with 1 where a stage does no real work.
 
 import argparse
 import sys
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Union
 
 import torch
 from torchvision.ops import nms
 
 from models import config as configs
+from models.arcnn import MaskStages
 from models.fingerprint import run_probe
-from models.network import SemanticsLayeringNetwork, Stages
+from models.network import Network, Stages, make_network
 from models.proposals import select_candidates
 from models.seeding import seed_weights
 
 COVER = 0.5  # c: a cell belongs to the object above this confidence
 
 
-def statistics(network: SemanticsLayeringNetwork, stages: Stages) -> Dict[str, object]:
+def layer_statistics(config: configs.Config, stages: Stages) -> Dict[str, object]:
+    """The figures of the stages that only `sln` has."""
+    counts = [float((stages.global_layers.argmax(0) == k).double().mean()) for k in range(config.planes)]
+    instance = torch.log(stages.instance_layers.double())
+    return {
+        "global_argmax_shares": counts,
+        "instance_log_std": float(instance.std(dim=(0, 2, 3), unbiased=False).mean()),
+    }
+
+
+def statistics(network: Network, stages: Union[Stages, MaskStages]) -> Dict[str, object]:
     """Returns the figures that requirements() judges, all shares in 0..1."""
     config = network.config
     boxes, logits = select_candidates(config, network.anchors, stages.rpn_objectness[None],
@@ -27,9 +38,8 @@ def statistics(network: SemanticsLayeringNetwork, stages: Stages) -> Dict[str, o
     kept = len(nms(boxes, logits, config.nms_iou))
     covered = stages.confidence > COVER
     levels = [float((stages.level[covered] == level).double().mean()) for level in range(config.layers)]
-    counts = [float((stages.global_layers.argmax(0) == k).double().mean()) for k in range(config.planes)]
-    instance = torch.log(stages.instance_layers.double())
     return {
+        **(layer_statistics(config, stages) if config.network == "sln" else {}),
         "candidates": config.candidates,
         "large_enough": len(boxes),
         "nms_kept": kept,
@@ -39,14 +49,12 @@ def statistics(network: SemanticsLayeringNetwork, stages: Stages) -> Dict[str, o
         "objectness_std": float(stages.rpn_objectness.double().std(unbiased=False)),
         "deltas_std": float(stages.rpn_deltas.double().std(unbiased=False)),
         "score_first_last": [float(stages.scores[0]), float(stages.scores[-1])] if len(boxes) else [],
-        "global_argmax_shares": counts,
-        "instance_log_std": float(instance.std(dim=(0, 2, 3), unbiased=False).mean()),
         "covered_share": float(covered.double().mean()),
         "level_shares": levels,
     }
 
 
-def requirements(network: SemanticsLayeringNetwork, figures: Dict[str, object]) -> List[str]:
+def requirements(network: Network, figures: Dict[str, object]) -> List[str]:
     """Returns one line per figure that shows an idle stage."""
     config, faults = network.config, []
 
@@ -59,7 +67,7 @@ def requirements(network: SemanticsLayeringNetwork, figures: Dict[str, object]) 
     for level, share in enumerate(figures["level_shares"]):
         require(share >= 0.01, f"level {level}: expected at least 1 % of the cells over c, "
                                f"found {100 * share:.2f} %")
-    for count, share in enumerate(figures["global_argmax_shares"]):
+    for count, share in enumerate(figures.get("global_argmax_shares", ())):
         require(share >= 0.01, f"overlap count {count}: expected at least 1 % of the pixels, "
                                f"found {100 * share:.2f} %")
     dropped = figures["nms_dropped_share"]
@@ -82,7 +90,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    network = SemanticsLayeringNetwork(configs.named(options.config)).eval()
+    network = make_network(configs.named(options.config)).eval()
     seed_weights(network, options.seed)
     figures = statistics(network, run_probe(network))
     for name, value in figures.items():

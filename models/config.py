@@ -7,7 +7,13 @@ blob and the engine, so its bytes are defined exactly: sorted keys, no spaces.
 import dataclasses
 import hashlib
 import json
-from typing import Tuple
+from typing import Iterable, Tuple
+
+
+# Network: the number of levels that its definition fixes, 0 where the config chooses it.
+NETWORKS = {"sln": 0, "arcnn": 1, "arcnn-visible": 2}
+# Encoder: its number of stages.
+ENCODERS = {"resnet": 4, "efficientnet-lite0": 7}
 
 
 class ConfigError(ValueError):
@@ -18,16 +24,18 @@ class ConfigError(ValueError):
 class Config:
     """Hyper-parameters of the `paper` profile. Defaults are those of `r50`."""
 
-    network: str = "sln"
-    encoder: str = "resnet"
+    network: str = "sln"  # one of NETWORKS
+    encoder: str = "resnet"  # one of ENCODERS
     side: int = 1024  # S, canvas side in pixels
-    layers: int = 4  # K, visibility levels; every softmax has K + 1 channels
+    layers: int = 4  # K, visibility levels; `layers` and every softmax have K + 1 channels
     feature_channels: int = 256  # C, channels of the fused features
     head_channels: int = 256  # H, hidden channels of glm, ilm and refine
     roi_side: int = 28  # P, cells along a side of an RoI
     max_rois: int = 100  # N, boxes kept after NMS
-    blocks: Tuple[int, ...] = (3, 4, 6, 3)  # bottlenecks per encoder stage
-    stem_channels: int = 64  # stage s (0-based) is stem_channels * 2^s wide, times 4 at its output
+    blocks: Tuple[int, ...] = (3, 4, 6, 3)  # blocks per encoder stage: 4 of resnet, 7 of efficientnet-lite0
+    # resnet: stage s (0-based) is stem_channels * 2^s wide, times 4 at its output. efficientnet-lite0:
+    # its published widths, times stem_channels / 32.
+    stem_channels: int = 64
     rpn_channels: int = 512
     rpn_stride: int = 16  # t, canvas pixels per anchor cell
     anchor_ratios: Tuple[float, ...] = (0.5, 1.0, 2.0)  # height / width
@@ -44,8 +52,13 @@ class Config:
 
     @property
     def planes(self) -> int:
-        """K + 1: the channels of every softmax."""
+        """K + 1: the channels of `layers` and of every softmax."""
         return self.layers + 1
+
+    @property
+    def context_channels(self) -> int:
+        """Channels that the RPN and the RoI heads see: F and G for sln, F alone for the baselines."""
+        return self.feature_channels + (self.planes if self.network == "sln" else 0)
 
     @property
     def map_side(self) -> int:
@@ -86,6 +99,10 @@ class Config:
         return Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in sorted(names))
+
+
 def _check(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(f"config: {message}")
@@ -93,18 +110,25 @@ def _check(condition: bool, message: str) -> None:
 
 def validate(config: Config) -> None:
     """Raises ConfigError for what the network cannot be built from."""
-    _check(config.network == "sln", f"network: expected 'sln', found {config.network!r}")
-    _check(config.encoder == "resnet", f"encoder: expected 'resnet', found {config.encoder!r}")
+    _check(config.network in NETWORKS,
+           f"network: expected one of {_listed(NETWORKS)}, found {config.network!r}")
+    _check(config.encoder in ENCODERS,
+           f"encoder: expected one of {_listed(ENCODERS)}, found {config.encoder!r}")
     _check(config.side >= 32 and config.side % 32 == 0,
            f"side: expected a positive multiple of 32, found {config.side}")
     _check(config.layers >= 1, f"layers: expected at least 1, found {config.layers}")
+    fixed = NETWORKS[config.network]
+    _check(fixed in (0, config.layers),
+           f"layers: expected {fixed} for network {config.network!r}, found {config.layers}")
     for name in ("feature_channels", "head_channels", "roi_side", "max_rois", "stem_channels",
                  "rpn_channels", "pre_nms"):
         _check(getattr(config, name) >= 1, f"{name}: expected at least 1, found {getattr(config, name)}")
     _check(config.rpn_stride >= 4 and config.rpn_stride % 4 == 0 and config.side % config.rpn_stride == 0,
            f"rpn_stride: expected a multiple of 4 that divides side, found {config.rpn_stride}")
-    _check(len(config.blocks) == 4 and min(config.blocks) >= 1,
-           f"blocks: expected 4 counts of at least 1, found {config.blocks}")
+    stages = ENCODERS[config.encoder]
+    _check(len(config.blocks) == stages and min(config.blocks) >= 1,
+           f"blocks: expected {stages} counts of at least 1 for encoder {config.encoder!r}, "
+           f"found {config.blocks}")
     for name in ("anchor_ratios", "anchor_scales"):
         values = getattr(config, name)
         _check(len(values) >= 1 and min(values) > 0, f"{name}: expected positive values, found {values}")
@@ -115,14 +139,32 @@ def validate(config: Config) -> None:
     _check(config.bn_eps > 0, f"bn_eps: expected a positive value, found {config.bn_eps}")
 
 
+_R50 = Config()
+# For tests. Channel counts are no multiples of 16, so that padded layouts are exercised; stage 2
+# and stage 4 have an identity block; min_box is large enough to drop some candidates.
+_TINY = Config(side=64, feature_channels=24, head_channels=20, roi_side=14, max_rois=16,
+               blocks=(1, 2, 1, 2), stem_channels=6, rpn_channels=28, pre_nms=200, min_box=0.03125)
+# What the pretrained encoder was trained with: grey levels and the epsilon of its BN.
+_LITE = dict(encoder="efficientnet-lite0", mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0),
+             bn_eps=1e-3, rpn_stride=8)
+_DEMO = dataclasses.replace(_R50, **_LITE, side=256, feature_channels=64, head_channels=64,
+                            blocks=(1, 2, 2, 3, 3, 4, 1), stem_channels=32, rpn_channels=128)
+_TINY_LITE = dataclasses.replace(_TINY, **_LITE, blocks=(1, 2, 2, 1, 2, 1, 1), stem_channels=8)
+# The baselines' six convolutions have no narrow one in their middle. At 60 channels instead of 64
+# their cost is that of sln's two heads and its GLM.
+_BASELINE_CHANNELS = 60
+
 CONFIGS = {
-    "r50": Config(),
-    "r50-512": Config(side=512),
-    # For tests. Channel counts are no multiples of 16, so that padded layouts are exercised; stage 2
-    # and stage 4 have an identity block; min_box is large enough to drop some candidates.
-    "tiny": Config(side=64, feature_channels=24, head_channels=20, roi_side=14, max_rois=16,
-                   blocks=(1, 2, 1, 2), stem_channels=6, rpn_channels=28, pre_nms=200,
-                   min_box=0.03125),
+    "r50": _R50,
+    "r50-512": dataclasses.replace(_R50, side=512),
+    "tiny": _TINY,
+    "demo": _DEMO,
+    "demo-arcnn": dataclasses.replace(_DEMO, network="arcnn", layers=1, head_channels=_BASELINE_CHANNELS),
+    "demo-arcnn-visible": dataclasses.replace(_DEMO, network="arcnn-visible", layers=2,
+                                              head_channels=_BASELINE_CHANNELS),
+    "tiny-lite": _TINY_LITE,
+    "tiny-arcnn": dataclasses.replace(_TINY_LITE, network="arcnn", layers=1),
+    "tiny-arcnn-visible": dataclasses.replace(_TINY_LITE, network="arcnn-visible", layers=2),
 }
 
 

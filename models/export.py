@@ -19,7 +19,7 @@ import torch
 
 from models import config as configs
 from models.fingerprint import fingerprint_json, run_probe
-from models.network import ExportedNetwork, SemanticsLayeringNetwork
+from models.network import ExportedNetwork, Network, make_network
 from models.probe import probe_canvas
 from models.seeding import seed_weights
 
@@ -40,7 +40,7 @@ def default_exporter() -> str:
     return "dynamo" if torch_version() >= (2, 9) else "torchscript"
 
 
-def load_weights(network: SemanticsLayeringNetwork, path: str) -> None:
+def load_weights(network: Network, path: str) -> None:
     """Loads a state dict, or {"state_dict": ..., "config": JSON} whose config must be this one."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -155,7 +155,7 @@ def _publish(folder: str, output: str) -> List[str]:
     return published
 
 
-def export(network: SemanticsLayeringNetwork, output: str, weights: str, exporter: str,
+def export(network: Network, output: str, weights: str, exporter: str,
            debug_outputs: bool = False, keep_batchnorm: bool = False) -> List[str]:
     """Exports a network in eval mode and returns the paths written.
 
@@ -190,9 +190,9 @@ def export(network: SemanticsLayeringNetwork, output: str, weights: str, exporte
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def build(name: str, seed: Optional[int], weights: Optional[str]) -> SemanticsLayeringNetwork:
+def build(name: str, seed: Optional[int], weights: Optional[str]) -> Network:
     """Returns the named network with seeded or loaded weights, in eval mode."""
-    network = SemanticsLayeringNetwork(configs.named(name)).eval()
+    network = make_network(configs.named(name)).eval()
     if weights is None:
         seed_weights(network, seed or 0)
     else:

@@ -1,12 +1,13 @@
 """What PyTorch itself computes on the probe canvas, small enough to travel in a graph's metadata."""
 
 import json
-from typing import Dict
+from typing import Dict, Union
 
 import numpy
 import torch
 
-from models.network import SemanticsLayeringNetwork, Stages
+from models.arcnn import MaskStages
+from models.network import Network, Stages
 from models.probe import probe_canvas
 
 STAGES = ("features", "global_layers", "rpn_objectness", "rpn_deltas", "boxes", "scores",
@@ -14,7 +15,7 @@ STAGES = ("features", "global_layers", "rpn_objectness", "rpn_deltas", "boxes", 
 SAMPLES = 8
 
 
-def run_probe(network: SemanticsLayeringNetwork) -> Stages:
+def run_probe(network: Network) -> Union[Stages, MaskStages]:
     """Runs the network in eval mode on the probe canvas."""
     network.eval()
     with torch.no_grad():
@@ -36,9 +37,13 @@ def summarize(values: numpy.ndarray) -> Dict:
             "samples": [[i, float(flat[i])] for i in places]}
 
 
-def fingerprint_json(stages: Stages) -> str:
-    """The text of metadata key sln.fingerprint; floats have their shortest exact form."""
+def fingerprint_json(stages: Union[Stages, MaskStages]) -> str:
+    """The text of metadata key sln.fingerprint; floats have their shortest exact form.
+
+    It has those of STAGES that the network has.
+    """
     tensors = stages._asdict()
-    summary = {name: summarize(tensors[name].detach().numpy()) for name in STAGES}
+    summary = {name: summarize(tensors[name].detach().numpy()) for name in STAGES
+               if name in tensors}
     return json.dumps({"version": 1, "stages": summary}, sort_keys=True, separators=(",", ":"),
                       allow_nan=False)

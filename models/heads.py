@@ -1,12 +1,29 @@
-"""The three-convolution block that GLM, ILM and Refine share, and the region proposal head."""
+"""What the networks share: their heads, and the way from the maps to an RoI and to its confidence."""
 
 from typing import Tuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.ops import roi_align
 
 from models.config import Config
+
+# C stays below 1, so that floor(C - L) never jumps a level.
+MAX_CONFIDENCE = 1.0 - 2.0 ** -10
+SAMPLING_RATIO = 2  # bilinear samples per RoI cell along an axis
+
+
+def align(context: torch.Tensor, boxes: torch.Tensor, side: int) -> torch.Tensor:
+    """RoIAlign of one image: context (1, c, S/4, S/4), boxes (n, 4) in canvas pixels -> (n, c, P, P)."""
+    batch = torch.zeros_like(boxes[:, :1])
+    return roi_align(context, torch.cat((batch, boxes), 1), (side, side), spatial_scale=0.25,
+                     sampling_ratio=SAMPLING_RATIO, aligned=True)
+
+
+def object_confidence(layers: torch.Tensor) -> torch.Tensor:
+    """layers (n, K+1, P, P) -> C = 1 - p_0 (n, P, P), 0 <= C < 1."""
+    return torch.clamp(1.0 - layers[:, 0], min=0.0, max=MAX_CONFIDENCE)
 
 
 class LayerHead(nn.Module):
@@ -32,13 +49,13 @@ class RegionProposalHead(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
-        inputs = config.feature_channels + config.planes
+        inputs = config.context_channels
         self.pool = config.rpn_stride // 4
         self.conv = nn.Conv2d(inputs, config.rpn_channels, 3, padding=1)
         self.objectness = nn.Conv2d(config.rpn_channels, config.anchors_per_cell, 1)
         self.deltas = nn.Conv2d(config.rpn_channels, 4 * config.anchors_per_cell, 1)
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
-        """x (1, C+K+1, S/4, S/4) -> logits (1, A, g, g), deltas (1, 4A, g, g)."""
+        """x (n, context channels, S/4, S/4) -> logits (n, A, g, g), deltas (n, 4A, g, g)."""
         x = F.relu(self.conv(F.avg_pool2d(x, self.pool, stride=self.pool)))
         return self.objectness(x), self.deltas(x)

@@ -1,19 +1,19 @@
 """The whole network, canvas in, objects out; one line per stage."""
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Tuple, Union
 
 import torch
 from torch import nn
-from torchvision.ops import roi_align
 
+from models import heads
+from models.arcnn import AmodalMaskNetwork
 from models.config import Config
-from models.encoder import ResNetEncoder
-from models.heads import LayerHead, RegionProposalHead
+from models.encoder import make_encoder
+from models.heads import MAX_CONFIDENCE, SAMPLING_RATIO, LayerHead, RegionProposalHead
 from models.proposals import make_anchors, propose
 
-# C stays below 1, so that floor(C - L) never jumps a level.
-MAX_CONFIDENCE = 1.0 - 2.0 ** -10
-SAMPLING_RATIO = 2  # bilinear samples per RoI cell along an axis
+__all__ = ["DEBUG_OUTPUTS", "MAX_CONFIDENCE", "OUTPUTS", "SAMPLING_RATIO", "ExportedNetwork", "Network",
+           "SemanticsLayeringNetwork", "Stages", "make_network"]
 
 OUTPUTS = ("boxes", "scores", "layers", "confidence", "level", "global_layers")
 DEBUG_OUTPUTS = ("features", "rpn_objectness", "rpn_deltas", "instance_layers")
@@ -37,12 +37,14 @@ class Stages(NamedTuple):
 class SemanticsLayeringNetwork(nn.Module):
     """ENC, GLM, RPN, proposals, RoIAlign, ILM and Refine of the `paper` profile."""
 
+    outputs, debug_outputs = OUTPUTS, DEBUG_OUTPUTS  # names of Stages that a graph has
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
         eps, hidden, planes = config.bn_eps, config.head_channels, config.planes
-        roi_channels = config.feature_channels + planes
-        self.encoder = ResNetEncoder(config)
+        roi_channels = config.context_channels
+        self.encoder = make_encoder(config)
         self.glm = LayerHead(config.feature_channels, hidden, planes, eps)
         self.rpn = RegionProposalHead(config)
         self.ilm = LayerHead(roi_channels, hidden, planes, eps)
@@ -71,10 +73,7 @@ class SemanticsLayeringNetwork(nn.Module):
 
     def align(self, context: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
         """context (1, C+K+1, S/4, S/4), boxes (n, 4) in canvas pixels -> (n, C+K+1, P, P)."""
-        batch = torch.zeros_like(boxes[:, :1])
-        side = self.config.roi_side
-        return roi_align(context, torch.cat((batch, boxes), 1), (side, side), spatial_scale=0.25,
-                         sampling_ratio=SAMPLING_RATIO, aligned=True)
+        return heads.align(context, boxes, self.config.roi_side)
 
     def sem_dist(self, instance_layers: torch.Tensor) -> torch.Tensor:
         """p (n, K+1, P, P) -> M = sum of (1 - l) * p_(1+l), (n, 1, P, P)."""
@@ -84,18 +83,26 @@ class SemanticsLayeringNetwork(nn.Module):
     def split(logits: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """logits (n, K+1, P, P) -> layers (n, K+1, P, P), confidence (n, P, P), level (n, P, P)."""
         layers = torch.softmax(logits, 1)
-        confidence = torch.clamp(1.0 - layers[:, 0], min=0.0, max=MAX_CONFIDENCE)
+        confidence = heads.object_confidence(layers)
         level = torch.argmax(logits[:, 1:], 1).to(logits.dtype)
         return layers, confidence, level
+
+
+Network = Union[SemanticsLayeringNetwork, AmodalMaskNetwork]
+
+
+def make_network(config: Config) -> Network:
+    """Returns the network that the config names, in training mode, with PyTorch's random weights."""
+    return SemanticsLayeringNetwork(config) if config.network == "sln" else AmodalMaskNetwork(config)
 
 
 class ExportedNetwork(nn.Module):
     """The network with a plain tuple of outputs, in the order of `names`."""
 
-    def __init__(self, network: SemanticsLayeringNetwork, debug_outputs: bool):
+    def __init__(self, network: Network, debug_outputs: bool):
         super().__init__()
         self.network = network
-        self.names = OUTPUTS + (DEBUG_OUTPUTS if debug_outputs else ())
+        self.names = network.outputs + (network.debug_outputs if debug_outputs else ())
 
     def forward(self, image: torch.Tensor) -> Tuple[torch.Tensor, ...]:
         """image (1, 3, S, S) -> one tensor per name."""

@@ -19,7 +19,7 @@ from torch import nn
 
 from models.config import Config
 from models.fingerprint import run_probe
-from models.network import SemanticsLayeringNetwork
+from models.network import Network
 
 # Output layers get a standard deviation and a mean per channel on the probe.
 LOGIT_STD = 3.0  # glm, ilm, refine
@@ -137,7 +137,7 @@ def _calibrate_output(stds: numpy.ndarray, means: numpy.ndarray):
 
 
 @torch.no_grad()
-def seed_weights(network: SemanticsLayeringNetwork, seed: int) -> None:
+def seed_weights(network: Network, seed: int) -> None:
     """Fills the network with the weights of `seed` (any non-negative number below 2^32)."""
     if not 0 <= seed < 2 ** 32:
         raise ValueError(f"seed: expected 0 <= seed < 2^32, found {seed}")

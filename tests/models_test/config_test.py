@@ -46,11 +46,11 @@ class ConfigTest(unittest.TestCase):
             Config.from_json(json.dumps(values))
 
     def test_unknown_name(self):
-        with self.assertRaisesRegex(ConfigError, "r50, r50-512, tiny, found 'r51'"):
+        with self.assertRaisesRegex(ConfigError, "demo, .*r50, r50-512, tiny, .*, found 'r51'"):
             configs.named("r51")
 
     def test_values_that_cannot_be_built(self):
-        faults = {"network": "arcnn", "encoder": "vgg", "side": 100, "layers": 0, "roi_side": 0,
+        faults = {"network": "ordernet", "encoder": "vgg", "side": 100, "layers": 0, "roi_side": 0,
                   "rpn_stride": 6, "blocks": (3, 4, 6), "anchor_ratios": (), "anchor_scales": (0.0,),
                   "nms_iou": 0.0, "min_box": 1.0, "std": (1.0, 0.0, 1.0), "bn_eps": 0.0}
         for name, value in faults.items():
