@@ -31,7 +31,7 @@ from models.training.trainer import (Options, Pace, Run, Trainer, TrainingError,
 def build_network(config: configs.Config) -> torch.nn.Module:
     """The network that config.network names."""
     from models import network
-    return network.SemanticsLayeringNetwork(config)
+    return network.make_network(config)
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:

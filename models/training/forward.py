@@ -11,6 +11,7 @@ from typing import Dict, List, Tuple
 import numpy
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from models import losses
 from models.config import Config
@@ -27,7 +28,7 @@ class LossOptions:
 
     weights: Tuple[Tuple[str, float], ...] = tuple((name, 1.0) for name in ALL_LOSSES)
     binary_global: bool = False  # l_G as the paper's binary cross entropy
-    rois: int = 12  # RoIs per image
+    rois: int = 8  # RoIs per image
     seed: int = 0
 
 
@@ -58,6 +59,23 @@ def draw_rois(network: nn.Module, batch: Batch, objectness: torch.Tensor, deltas
 def _float32(device: torch.device):
     """Losses, boxes and softmax are computed in fp32 also under autocast."""
     return torch.autocast(device.type, enabled=False)
+
+
+def encode(encoder: nn.Module, canvas: torch.Tensor) -> torch.Tensor:
+    """encoder(canvas), canvas (b, 3, S, S) -> F (b, C, S/4, S/4), up to rounding.
+
+    The fuse is linear and acts on each cell alone, so it may come before the resize, map by map: on
+    fewer cells, and C channels are resized and kept for the gradient instead of all that are fused.
+    """
+    fused, first = 0.0, 0
+    for x in encoder.maps(canvas):
+        weight = encoder.fuse.weight[:, first:first + x.shape[1]]
+        first += x.shape[1]
+        part = F.conv2d(x, weight)
+        if part.shape[-1] != encoder.map_side:
+            part = F.interpolate(part, size=(encoder.map_side,) * 2, mode="bilinear", align_corners=False)
+        fused = fused + part
+    return F.relu(encoder.fuse_bn(fused))
 
 
 def _head_losses(network: nn.Module, context: torch.Tensor, rois: torch.Tensor,
@@ -92,7 +110,7 @@ def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
     """
     wanted, device = {name for name, _ in options.weights}, batch.canvas.device
     result: Dict[str, torch.Tensor] = {}
-    context = network.encoder(batch.canvas)
+    context = encode(network.encoder, batch.canvas)
     if hasattr(network, "glm"):
         logits = network.glm(context)
         with _float32(device):

@@ -32,12 +32,13 @@ def align(context: torch.Tensor, rois: torch.Tensor, cells: int) -> torch.Tensor
     boxes = rois[:, 1:] * 0.25
     rows = axis_matrix(boxes[:, 1], boxes[:, 3], cells, height).to(context.dtype)
     columns = axis_matrix(boxes[:, 0], boxes[:, 2], cells, width).to(context.dtype)
+    counts = torch.bincount(rois[:, 0].long(), minlength=len(context)).tolist()
     parts, start = [], 0
-    for i, count in enumerate(torch.bincount(rois[:, 0].long(), minlength=len(context)).tolist()):
+    # Unbound at once: the gradient of indexing one image would be a whole batch of zeros, each time.
+    for image, count in zip(context.unbind(0), counts):
         own = slice(start, start + count)
         start += count
         # Channels stay innermost, as the maps of channels_last are stored: nothing is transposed.
-        image = context[i].permute(1, 2, 0).reshape(height, -1)
-        tall = (rows[own].reshape(-1, height) @ image).reshape(count, cells, width, -1)
+        tall = (rows[own].reshape(-1, height) @ image.permute(1, 2, 0).reshape(height, -1)).reshape(count, cells, width, -1)
         parts.append(columns[own][:, None] @ tall)  # (n, P, P, c)
     return torch.cat(parts).permute(0, 3, 1, 2)

@@ -35,7 +35,7 @@ class Options:
     recipe: str = "default"
     rate: float = 0.0  # learning rate, 0: the recipe's
     decay: float = -1.0  # weight decay, negative: the recipe's
-    rois: int = 12  # per image
+    rois: int = 8  # per image
     lambda_r: float = 1.0
     lambda_g: float = 1.0
     lambda_i: float = 1.0
