@@ -7,15 +7,18 @@ listed from front to back; the order is complete. An amodal mask is where the ob
 above a half, inside of the image.
 """
 
+import argparse
 import dataclasses
 import math
-from typing import Any, Dict, List, Optional, Tuple
+import sys
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy
 from PIL import Image, ImageFilter
 
 from models import scene as scenes
-from models.data import augment, placement, shapes, textures
+from models.data import augment, contact_sheet, placement, shapes, textures, write_cocoa
+from models.data import store as stores
 
 Random = numpy.random.RandomState
 
@@ -130,12 +133,12 @@ def make_layer(random: Random, rgba: numpy.ndarray, longest: float, style: Style
         image = augment.blur_patch(image, random.uniform(0.4, 1.1))
     patch = numpy.asarray(image)
     alpha = augment.treat_edge(edge, patch[..., 3])
-    rgb = augment.recolour(patch[..., :3].astype(numpy.float32), *augment.colour_change(random, 1.0))
+    rgb = augment.recolour(numpy.ascontiguousarray(patch[..., :3]), *augment.colour_change(random, 1.0))
     if random.uniform() < 0.05:
         rgb = _retexture(random, rgb, alpha)
     if random.uniform() < 0.6:
         rgb = rgb * augment.slope_of_light(random, rgb.shape[1], rgb.shape[0], 0.4)
-    return Layer(numpy.clip(rgb, 0.0, 255.0), alpha, 0, 0)
+    return Layer(numpy.minimum(rgb, 255.0), alpha, 0, 0)
 
 
 def _windows(layer: Layer, width: int, height: int) -> Optional[Tuple[Tuple[slice, slice], Tuple[slice, slice]]]:
@@ -194,30 +197,37 @@ class SceneMaker:
     """Makes scenes of one split of a store; see scene().
 
     store: a CutoutStore, or None for drawn shapes. side: the longest side of the images in pixels.
+    licences: beginnings of the licences that pictures may have; None: any.
     """
 
-    def __init__(self, store: Any, side: int = 256, split: str = "train", seed: int = 0):
+    def __init__(self, store: Any, side: int = 256, split: str = "train", seed: int = 0,
+                 licences: Optional[Sequence[str]] = None):
         if split not in SPLITS:
             raise ComposeError(f"split: expected one of {', '.join(SPLITS)}, found {split!r}")
         if side < 32:
             raise ComposeError(f"side: expected at least 32 pixels, found {side}")
         self.store = shapes.ShapeStore() if store is None else store
         self.side, self.split, self.seed = side, split, seed
+        self._licences = None if licences is None else tuple(licences)
         self._families = self._group()
         self._cutouts = sorted(i for kind in self._families.values() for family in kind for i in family)
-        self._backgrounds = [b.index for b in self.store.backgrounds if b.split == split]
+        self._backgrounds = [info.index for info in self.store.backgrounds if self._usable(info)]
         if not self._cutouts:
-            raise ComposeError(f"store: expected cut-outs of split {split!r}, found none "
+            wanted = "" if licences is None else f" and licence {' or '.join(licences)}"
+            raise ComposeError(f"store: expected cut-outs of split {split!r}{wanted}, found none "
                                f"among {len(self.store.cutouts)}")
         self._kinds = sorted(self._families)
         weights = numpy.array([KIND_WEIGHTS.get(kind, 0.1) for kind in self._kinds])
         self._kind_sums = numpy.cumsum(weights / weights.sum())
 
+    def _usable(self, info: Any) -> bool:
+        return info.split == self.split and (self._licences is None or info.licence.startswith(self._licences))
+
     def _group(self) -> Dict[str, List[List[int]]]:
         """Kind -> families -> indices, in the order of the store: twelve views of a thing weigh as one."""
         grouped: Dict[str, Dict[str, List[int]]] = {}
         for info in self.store.cutouts:
-            if info.split == self.split:
+            if self._usable(info):
                 grouped.setdefault(info.kind, {}).setdefault(info.family, []).append(info.index)
         return {kind: list(families.values()) for kind, families in grouped.items()}
 
@@ -325,3 +335,57 @@ class SceneMaker:
         objects = [scenes.SceneObject(layer.mask, None, layer.category, layer.name) for layer in layers]
         return scenes.Scene(image, f"{self.split}_{number:06d}", number, width, height, objects,
                             scenes.list_order(len(objects)))
+
+
+def _scenes(maker: SceneMaker, first: int, count: int) -> Iterator[scenes.Scene]:
+    """`count` scenes from number `first` on, telling how far it is."""
+    for number in range(first, first + count):
+        yield maker.scene(number)
+        done = number - first + 1
+        if done % 50 == 0 or done == count:
+            print(f"{done} of {count} scenes", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m models.data.compose", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", metavar="DIR", help="write images, annotations.json, levels.npz, credits.json")
+    parser.add_argument("-n", "--count", type=int, default=24, help="scenes (default: 24)")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first scene (default: 0)")
+    parser.add_argument("--store", metavar="DIR", help="cut-outs (default: drawn shapes)")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--side", type=int, default=256, help="longest side in pixels (default: 256)")
+    parser.add_argument("--licence", action="append", metavar="TEXT",
+                        help="only pictures whose licence begins so; may be repeated")
+    parser.add_argument("--format", choices=("png", "jpg"), default="png", help="of the images (default: png)")
+    parser.add_argument("--contact-sheet", metavar="FILE.png", help="draw all scenes on one picture")
+    parser.add_argument("--plain", action="store_true", help="the contact sheet without outlines")
+    return parser
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        if options.output is None and options.contact_sheet is None:
+            raise ComposeError("expected -o DIR or --contact-sheet FILE, found neither")
+        if options.count < 1 or options.first < 0:
+            raise ComposeError(f"-n, --first: expected at least 1 and 0, found {options.count} and {options.first}")
+        store = shapes.ShapeStore() if options.store is None else stores.CutoutStore(options.store)
+        recorder = write_cocoa.Recorder(store)
+        maker = SceneMaker(recorder, options.side, options.split, options.seed, options.licence)
+        if options.output is not None:
+            write_cocoa.write(options.output, _scenes(maker, options.first, options.count), options.format,
+                              recorder.credits)
+        if options.contact_sheet is not None:
+            picture = contact_sheet.sheet(_scenes(maker, options.first, options.count), options.side,
+                                          plain=options.plain)
+            write_cocoa.save_whole(options.contact_sheet, picture.save)
+    except (ComposeError, stores.StoreError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,6 +8,7 @@ import dataclasses
 from typing import Optional, Tuple
 
 import numpy
+from PIL import Image
 
 CELLS = 42  # grid cells along the longest side of the image
 
@@ -28,11 +29,8 @@ def cell_size(width: int, height: int) -> int:
 
 def coarse(mask: numpy.ndarray, cell: int) -> numpy.ndarray:
     """Cover (rows, columns) float32 0..1 of a mask (h, w) bool on cells of `cell` pixels."""
-    height, width = mask.shape
-    rows, columns = -(-height // cell), -(-width // cell)
-    padded = numpy.zeros((rows * cell, columns * cell), numpy.float32)
-    padded[:height, :width] = mask
-    return padded.reshape(rows, cell, columns, cell).mean(axis=(1, 3))
+    cover = Image.fromarray(mask.view(numpy.uint8) * numpy.uint8(255)).reduce(cell)
+    return numpy.asarray(cover, numpy.float32) * numpy.float32(1.0 / 255.0)
 
 
 def _size_for_fft(length: int) -> int:

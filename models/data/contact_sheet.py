@@ -1,0 +1,41 @@
+"""Many scenes on one picture, to look at: amodal outlines in colour, hidden parts tinted."""
+
+from typing import Iterable, List
+
+import numpy
+from PIL import Image
+
+from models import scene as scenes
+
+GAP = 4  # pixels between scenes
+
+
+def outline(mask: numpy.ndarray) -> numpy.ndarray:
+    """The mask's pixels (H, W) bool that touch its outside or the image's border."""
+    padded = numpy.pad(mask, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~inner
+
+
+def annotate(scene: scenes.Scene) -> numpy.ndarray:
+    """The image (H, W, 3) uint8 with outlines and tinted hidden parts; colours follow the place in the list."""
+    random = numpy.random.RandomState(1)
+    image = scene.image.copy()
+    for item, hidden in zip(scene.objects, scenes.hidden_masks(scene)):
+        colour = random.uniform(60.0, 255.0, 3)
+        image[hidden] = (0.55 * image[hidden] + 0.45 * colour).astype(numpy.uint8)
+        image[outline(item.amodal)] = colour.astype(numpy.uint8)
+    return image
+
+
+def sheet(made: Iterable[scenes.Scene], side: int, columns: int = 6, plain: bool = False) -> Image.Image:
+    """Scenes of at most `side` pixels row by row; plain: without annotations."""
+    tiles: List[numpy.ndarray] = []
+    for scene in made:
+        tile = numpy.full((side + GAP, side + GAP, 3), 24, numpy.uint8)
+        tile[:scene.height, :scene.width] = scene.image if plain else annotate(scene)
+        tiles.append(tile)
+    while len(tiles) % columns and len(tiles) > columns:
+        tiles.append(numpy.full_like(tiles[0], 24))
+    rows = [numpy.concatenate(tiles[i:i + columns], axis=1) for i in range(0, len(tiles), columns)]
+    return Image.fromarray(numpy.concatenate(rows))

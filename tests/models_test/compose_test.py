@@ -1,0 +1,253 @@
+"""Scenes: reproducible in any process and order, exact masks, the wanted mixture, and files that give them back."""
+
+import contextlib
+import hashlib
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy
+from PIL import Image
+
+from models import rle
+from models import scene as scenes
+from models.data import augment, compose, placement, shapes, write_cocoa
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SIDE = 96  # pixels; small, so that many scenes cost little
+
+# Run in a process of its own: another order, and other scenes before.
+OTHER_PROCESS = f"""
+from tests.models_test.compose_test import digest, maker
+made = maker()
+made.scene(7)
+print(*[digest(made.scene(n)) for n in (4, 0)])
+"""
+
+
+def maker(split: str = "train", seed: int = 3) -> compose.SceneMaker:
+    return compose.SceneMaker(None, SIDE, split, seed)
+
+
+def digest(scene: scenes.Scene) -> str:
+    """Over all bytes of a scene."""
+    total = hashlib.sha256(scene.image.tobytes() + scene.front.tobytes())
+    for item in scene.objects:
+        total.update(item.amodal.tobytes() + item.name.encode("utf-8"))
+    return total.hexdigest()
+
+
+class SceneMakerTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        made = maker()
+        cls.scenes = [made.scene(number) for number in range(40)]
+
+    def test_same_bytes_in_another_process_and_order(self):
+        found = subprocess.run([sys.executable, "-c", OTHER_PROCESS], cwd=ROOT, check=True, text=True,
+                               stdout=subprocess.PIPE).stdout.split()
+        self.assertEqual(found, [digest(self.scenes[4]), digest(self.scenes[0])])
+
+    def test_seed_and_split_matter(self):
+        self.assertNotEqual(digest(maker(seed=4).scene(0)), digest(self.scenes[0]))
+        self.assertNotEqual(digest(maker("val").scene(0)), digest(self.scenes[0]))
+
+    def test_scenes_are_sound(self):
+        for scene in self.scenes:
+            scenes.validate(scene)
+            self.assertEqual(max(scene.width, scene.height), SIDE)
+            self.assertTrue(2 <= len(scene.objects) <= 15)
+            self.assertTrue(numpy.array_equal(scene.front, scenes.list_order(len(scene.objects))))
+            self.assertGreater(scene.image.std(), 3.0)
+
+    def test_enough_of_each_object_is_visible(self):
+        for scene in self.scenes:
+            for item, visible in zip(scene.objects, scenes.visible_masks(scene)):
+                least = max(compose.MIN_VISIBLE_PIXELS, compose.MIN_VISIBLE_SHARE * item.amodal.sum())
+                self.assertGreaterEqual(visible.sum(), least)
+
+    def test_mixture(self):
+        rates, touching = [], 0
+        for scene in self.scenes:
+            masks = numpy.stack([item.amodal for item in scene.objects])
+            rates += [hidden.sum() / mask.sum() for hidden, mask in zip(scenes.hidden_masks(scene), masks)]
+            touching += sum(1 for i in range(len(masks)) if (masks[i] & numpy.delete(masks, i, 0).any(axis=0)).any())
+        rates = numpy.array(rates)
+        self.assertTrue(0.3 < (rates == 0).mean() < 0.65)
+        self.assertTrue(0.12 < ((rates > 0) & (rates <= 0.25)).mean() < 0.45)
+        self.assertTrue(0.12 < (rates > 0.25).mean() < 0.45)
+        self.assertGreater(touching / len(rates), 0.5)
+        self.assertTrue({scene.width == scene.height for scene in self.scenes} == {True, False})
+        self.assertTrue(any(item.amodal[0].any() or item.amodal[:, 0].any() for scene in self.scenes
+                            for item in scene.objects))
+
+    def test_splits_share_no_family(self):
+        names = {split: {item.name for n in range(8) for item in maker(split).scene(n).objects}
+                 for split in compose.SPLITS}
+        self.assertFalse(names["train"] & names["val"] or names["train"] & names["test"]
+                         or names["val"] & names["test"])
+
+    def test_unusable_stores(self):
+        with self.assertRaisesRegex(compose.ComposeError, "split 'train', found none among 0"):
+            compose.SceneMaker(shapes.ShapeStore(0))
+        with self.assertRaisesRegex(compose.ComposeError, "licence GPL, found none among 9"):
+            compose.SceneMaker(shapes.ShapeStore(9), licences=["GPL"])
+        with self.assertRaisesRegex(compose.ComposeError, "split: expected one of train, val, test"):
+            compose.SceneMaker(None, split="trial")
+
+
+class PartsTest(unittest.TestCase):
+    def test_mask_is_alpha_above_a_half_cut_at_the_border(self):
+        alpha = numpy.array([[0, 127, 128], [255, 200, 20]], numpy.uint8)
+        layer = compose.Layer(numpy.full((2, 3, 3), 200.0, numpy.float32), alpha, left=-1, top=1)
+        self.assertEqual(compose.mask_of(layer, 3, 2).astype(int).tolist(), [[0, 0, 0], [0, 1, 0]])
+        canvas = numpy.zeros((2, 3, 3), numpy.float32)
+        compose.blend(canvas, layer)
+        expected = 200.0 * numpy.array([[0, 0, 0], [127 / 255, 128 / 255, 0]])
+        self.assertTrue(numpy.allclose(canvas[..., 0], expected, atol=1e-3))
+
+    def test_a_layer_far_outside_changes_nothing(self):
+        layer = compose.Layer(numpy.zeros((2, 2, 3), numpy.float32), numpy.full((2, 2), 255, numpy.uint8), 9, -7)
+        canvas = numpy.ones((4, 4, 3), numpy.float32)
+        compose.blend(canvas, layer)
+        self.assertTrue((canvas == 1.0).all() and not compose.mask_of(layer, 4, 4).any())
+
+    def test_shares_by_hand(self):
+        cover = numpy.zeros((5, 6), numpy.float32)
+        cover[2:4, 3:5] = 1.0
+        piece = numpy.array([[1, 1], [1, 0]], numpy.float32)
+        hidden, inside = placement.shares(cover, piece)
+        self.assertEqual(hidden.shape, (6, 7))
+        for row in range(6):
+            for column in range(7):
+                window = [(row - 1 + y, column - 1 + x) for y, x in ((0, 0), (0, 1), (1, 0))]
+                there = [p for p in window if 0 <= p[0] < 5 and 0 <= p[1] < 6]
+                self.assertAlmostEqual(float(inside[row, column]), len(there) / 3.0, 5)
+                if there:
+                    self.assertAlmostEqual(float(hidden[row, column]), sum(cover[p] for p in there) / len(there), 5)
+
+    def test_place_hits_the_wanted_share(self):
+        random = numpy.random.RandomState(0)
+        union = numpy.zeros((126, 126), bool)
+        union[30:80, 40:90] = True
+        mask = numpy.ones((40, 30), bool)
+        cell = placement.cell_size(126, 126)
+        for low, high in ((0.0, 0.0), (0.1, 0.15), (0.4, 0.5), (0.7, 0.8)):
+            for _ in range(10):
+                wish = placement.Wish((low, high), (1.0, 1.0))
+                left, top = placement.place(random, placement.coarse(union, cell), mask, cell, wish)
+                share = union[max(top, 0):top + 40, max(left, 0):left + 30].mean()
+                self.assertTrue(low - 0.16 <= share <= high + 0.16, (low, share))
+
+    def test_edges_never_reach_beyond_the_alpha(self):
+        alpha = numpy.zeros((24, 24), numpy.uint8)
+        alpha[4:20, 4:20] = 255
+        alpha[4, 4:20] = 90
+        for kind in augment.EDGES:
+            treated = augment.treat_edge(kind, alpha)
+            self.assertEqual((treated.dtype, treated.shape), (numpy.uint8, alpha.shape), kind)
+            self.assertEqual(int(treated[12, 12]), 255, kind)
+            self.assertFalse(treated[alpha == 0].any(), kind)
+        self.assertEqual(sorted(set(augment.treat_edge("hard", alpha).ravel())), [0, 255])
+        self.assertLess((augment.treat_edge("eroded", alpha) > 127).sum(), (alpha > 127).sum())
+        with self.assertRaises(ValueError):
+            augment.treat_edge("sawn", alpha)
+
+    def test_recolour_by_hand(self):
+        image = numpy.array([[[10.0, 100.0, 250.0]]], numpy.float32)
+        matrix = numpy.array([[0, 1, 0], [0.5, 0, 0], [0, 0, 2]], numpy.float32)
+        found = augment.recolour(image, matrix, numpy.array([5, 6, 7], numpy.float32), 1.0)
+        self.assertEqual(found[0, 0].tolist(), [105.0, 11.0, 255.0])
+        self.assertAlmostEqual(float(augment.recolour(image, numpy.eye(3, dtype=numpy.float32),
+                                                      numpy.zeros(3, numpy.float32), 2.0)[0, 0, 1]), 39.0)
+
+    def test_grain_has_its_deviation(self):
+        grain = augment.grain(numpy.random.RandomState(0), 80, 90, 3, 5.0)
+        self.assertEqual(grain.shape, (80, 90, 3))
+        self.assertTrue(abs(grain.mean()) < 0.1 and abs(grain.std() - 5.0) < 0.1)
+
+    def test_trim(self):
+        rgba = numpy.zeros((6, 7, 4), numpy.uint8)
+        rgba[2:4, 3:6, 3] = 1
+        self.assertEqual(shapes.trim(rgba).shape, (2, 3, 4))
+        self.assertEqual(shapes.trim(numpy.zeros((2, 2, 4), numpy.uint8)).shape, (2, 2, 4))
+
+
+class FilesTest(unittest.TestCase):
+    def run_main(self, *arguments: str) -> int:
+        with contextlib.redirect_stderr(io.StringIO()) as self.stderr:
+            return compose.main(list(arguments))
+
+    def test_levels_rebuilt_from_the_json_equal_the_stored_ones(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(self.run_main("-o", folder, "-n", "5", "--side", str(SIDE), "--first", "2"), 0)
+            names = sorted(path.name for path in pathlib.Path(folder).iterdir())
+            self.assertEqual(names, ["annotations.json", "credits.json", "levels.npz"]
+                             + [f"test_{n:06d}.png" for n in range(2, 7)])
+            found = json.loads(pathlib.Path(folder, "annotations.json").read_text())
+            stored = numpy.load(pathlib.Path(folder, "levels.npz"))
+            hidden_pixels = 0
+            for entry, annotation in zip(found["images"], found["annotations"]):
+                with Image.open(pathlib.Path(folder, entry["file_name"])) as image:
+                    self.assertEqual(image.size, (entry["width"], entry["height"]))
+                levels = self.rebuilt(annotation, entry)
+                hidden_pixels += int(((levels > 0) & (levels < scenes.OUTSIDE)).sum())
+                self.assertTrue(numpy.array_equal(levels, stored[str(entry["id"])]))
+            self.assertGreater(hidden_pixels, 0)
+            credits = json.loads(pathlib.Path(folder, "credits.json").read_text())
+            self.assertEqual({credit["licence"] for credit in credits}, {"CC0"})
+
+    def rebuilt(self, annotation, entry) -> numpy.ndarray:
+        """Level maps from the JSON alone, with checks of its redundant parts."""
+        masks = [rle.decode(region["segmentation"]) for region in annotation["regions"]]
+        front = numpy.zeros((len(masks), len(masks)), bool)
+        for pair in filter(None, annotation["depth_constraint"].split(",")):
+            i, j = (int(number) - 1 for number in pair.split("-"))
+            self.assertTrue((masks[i] & masks[j]).any())
+            front[i, j] = True
+        self.assertEqual([region["order"] for region in annotation["regions"]], list(range(1, len(masks) + 1)))
+        scene = scenes.Scene(None, "", entry["id"], entry["width"], entry["height"],
+                             [scenes.SceneObject(mask) for mask in masks], front)
+        for region, mask, hidden in zip(annotation["regions"], masks, scenes.hidden_masks(scene)):
+            self.assertEqual((region["area"], region["isStuff"]), (int(mask.sum()), 0))
+            self.assertAlmostEqual(region["occlude_rate"], hidden.sum() / mask.sum(), 12)
+            self.assertEqual("invisible_mask" in region, bool(hidden.any()))
+            if hidden.any():
+                self.assertTrue(numpy.array_equal(rle.decode(region["invisible_mask"]), hidden))
+                self.assertTrue(numpy.array_equal(rle.decode(region["visible_mask"]), mask & ~hidden))
+        return scenes.level_maps(scene)
+
+    def test_order_follows_the_pairs_not_the_list(self):
+        left, right = numpy.array([[1, 1, 0]], bool), numpy.array([[0, 1, 1]], bool)
+        scene = scenes.Scene(None, "drawn", 4, 3, 1, [scenes.SceneObject(left, name="back"),
+                                                      scenes.SceneObject(right, name="front", is_stuff=True)],
+                             numpy.array([[0, 0], [1, 0]], bool))
+        annotation = write_cocoa.annotation_of(scene)
+        self.assertEqual([region["name"] for region in annotation["regions"]], ["front", "back"])
+        self.assertEqual([region["isStuff"] for region in annotation["regions"]], [1, 0])
+        self.assertEqual((annotation["depth_constraint"], annotation["regions"][1]["occlude_rate"]), ("1-2", 0.5))
+        cycle = numpy.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], bool)
+        self.assertEqual(write_cocoa.ranks(cycle), [1, 2, 3])
+
+    def test_contact_sheet(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/sheet.png"
+            self.assertEqual(self.run_main("--contact-sheet", path, "-n", "7", "--side", str(SIDE)), 0)
+            with Image.open(path) as image:
+                self.assertEqual(image.size, (6 * (SIDE + 4), 2 * (SIDE + 4)))
+
+    def test_errors_are_one_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for arguments, text in (((), "expected -o DIR"), (("-o", folder, "-n", "0"), "expected at least 1"),
+                                    (("-o", folder, "--store", folder + "/none"), "none"),
+                                    (("-o", folder, "--side", "8"), "at least 32")):
+                self.assertEqual(self.run_main(*arguments), 1)
+                self.assertRegex(self.stderr.getvalue(), f"^error: .*{text}.*\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()
