@@ -44,7 +44,8 @@ def colour_change(random: Random, strength: float) -> Tuple[numpy.ndarray, numpy
     return (gain[:, None] * matrix).astype(numpy.float32), numpy.full(3, offset, numpy.float32), gamma
 
 
-def recolour(image: numpy.ndarray, matrix: numpy.ndarray, offset: numpy.ndarray, gamma: float) -> numpy.ndarray:
+def recolour(image: numpy.ndarray, matrix: numpy.ndarray, offset: numpy.ndarray,
+             gamma: float) -> numpy.ndarray:
     """Applies a colour_change to (H, W, 3), float32 or uint8 -> float32; values pass through 8 bits."""
     # Pillow's integer code and a table: a product and a power per pixel in float take four times as long.
     picture = Image.fromarray(image if image.dtype == numpy.uint8 else to_bytes(image))

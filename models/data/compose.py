@@ -21,6 +21,7 @@ from models.data import augment, contact_sheet, placement, shapes, textures, wri
 from models.data import store as stores
 
 Random = numpy.random.RandomState
+Window = Tuple[slice, slice]  # rows, columns
 
 # How often a kind of cut-out is taken where the store has it; drawings stay rare, since they look
 # unlike photographs. A person's own pictures outweigh all others.
@@ -122,7 +123,8 @@ def _retexture(random: Random, rgb: numpy.ndarray, alpha: numpy.ndarray) -> nump
     height, width = alpha.shape
     light = rgb.mean(axis=2, keepdims=True)
     mean = float(light[..., 0][alpha > 127].mean()) if (alpha > 127).any() else 128.0
-    return numpy.clip(textures.surface(random, width, height) * (0.3 + 0.7 * light / max(mean, 20.0)), 0.0, 255.0)
+    lit = textures.surface(random, width, height) * (0.3 + 0.7 * light / max(mean, 20.0))
+    return numpy.clip(lit, 0.0, 255.0)
 
 
 def make_layer(random: Random, rgba: numpy.ndarray, longest: float, style: Style) -> Layer:
@@ -141,7 +143,7 @@ def make_layer(random: Random, rgba: numpy.ndarray, longest: float, style: Style
     return Layer(numpy.minimum(rgb, 255.0), alpha, 0, 0)
 
 
-def _windows(layer: Layer, width: int, height: int) -> Optional[Tuple[Tuple[slice, slice], Tuple[slice, slice]]]:
+def _windows(layer: Layer, width: int, height: int) -> Optional[Tuple[Window, Window]]:
     """Where the layer lies in the image and which part of it that is; None: nowhere."""
     h, w = layer.alpha.shape
     left, top = max(0, layer.left), max(0, layer.top)
@@ -221,7 +223,8 @@ class SceneMaker:
         self._kind_sums = numpy.cumsum(weights / weights.sum())
 
     def _usable(self, info: Any) -> bool:
-        return info.split == self.split and (self._licences is None or info.licence.startswith(self._licences))
+        licensed = self._licences is None or info.licence.startswith(self._licences)
+        return info.split == self.split and licensed
 
     def _group(self) -> Dict[str, List[List[int]]]:
         """Kind -> families -> indices, in the order of the store: twelve views of a thing weigh as one."""
@@ -232,11 +235,12 @@ class SceneMaker:
         return {kind: list(families.values()) for kind, families in grouped.items()}
 
     def _pick(self, random: Random, used: List[int]) -> int:
-        """A cut-out: the kind first, then a family, then a picture; now and then one that is there already."""
+        """A cut-out: the kind first, then a family, then a picture; now and then one already there."""
         if used and random.uniform() < 0.1:
             return used[random.randint(len(used))]
-        kind = self._kinds[min(int(numpy.searchsorted(self._kind_sums, random.uniform())), len(self._kinds) - 1)]
-        family = self._families[kind][random.randint(len(self._families[kind]))]
+        place = int(numpy.searchsorted(self._kind_sums, random.uniform()))
+        families = self._families[self._kinds[min(place, len(self._kinds) - 1)]]
+        family = families[random.randint(len(families))]
         return family[random.randint(len(family))]
 
     def _image_size(self, random: Random) -> Tuple[int, int]:
@@ -265,7 +269,7 @@ class SceneMaker:
         return placement.Wish(occluded, inside, foot)
 
     def _patches(self, random: Random, canvas: numpy.ndarray, style: Style) -> None:
-        """Pastes pieces of background without a label, with the edges and shadows of objects: a seam is no cue."""
+        """Pastes pieces of background without a label, treated like objects, so that a seam is no cue."""
         height, width = canvas.shape[:2]
         for _ in range(random.randint(1, 4) if random.uniform() < 0.5 else 0):
             longest = self.side * random.uniform(0.08, 0.4)
@@ -349,16 +353,17 @@ def _scenes(maker: SceneMaker, first: int, count: int) -> Iterator[scenes.Scene]
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m models.data.compose", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", metavar="DIR", help="write images, annotations.json, levels.npz, credits.json")
+    parser.add_argument("-o", "--output", metavar="DIR",
+                        help="write images, annotations.json, levels.npz and credits.json")
     parser.add_argument("-n", "--count", type=int, default=24, help="scenes (default: 24)")
-    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first scene (default: 0)")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first (default: 0)")
     parser.add_argument("--store", metavar="DIR", help="cut-outs (default: drawn shapes)")
     parser.add_argument("--split", choices=SPLITS, default="test", help="default: test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=256, help="longest side in pixels (default: 256)")
     parser.add_argument("--licence", action="append", metavar="TEXT",
                         help="only pictures whose licence begins so; may be repeated")
-    parser.add_argument("--format", choices=("png", "jpg"), default="png", help="of the images (default: png)")
+    parser.add_argument("--format", choices=("png", "jpg"), default="png", help="default: png")
     parser.add_argument("--contact-sheet", metavar="FILE.png", help="draw all scenes on one picture")
     parser.add_argument("--plain", action="store_true", help="the contact sheet without outlines")
     return parser
@@ -370,7 +375,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if options.output is None and options.contact_sheet is None:
             raise ComposeError("expected -o DIR or --contact-sheet FILE, found neither")
         if options.count < 1 or options.first < 0:
-            raise ComposeError(f"-n, --first: expected at least 1 and 0, found {options.count} and {options.first}")
+            raise ComposeError(f"-n, --first: expected at least 1 and 0, "
+                               f"found {options.count} and {options.first}")
         store = shapes.ShapeStore() if options.store is None else stores.CutoutStore(options.store)
         recorder = write_cocoa.Recorder(store)
         maker = SceneMaker(recorder, options.side, options.split, options.seed, options.licence)

@@ -18,7 +18,7 @@ def outline(mask: numpy.ndarray) -> numpy.ndarray:
 
 
 def annotate(scene: scenes.Scene) -> numpy.ndarray:
-    """The image (H, W, 3) uint8 with outlines and tinted hidden parts; colours follow the place in the list."""
+    """The image (H, W, 3) uint8 with outlines and tinted hidden parts; colours go by place in the list."""
     random = numpy.random.RandomState(1)
     image = scene.image.copy()
     for item, hidden in zip(scene.objects, scenes.hidden_masks(scene)):

@@ -6,7 +6,7 @@ of i alone and is drawn when it is first asked for.
 
 import dataclasses
 import math
-from typing import Dict, List, Tuple
+from typing import Dict, Tuple
 
 import numpy
 
@@ -105,7 +105,7 @@ class ShapeStore:
     """`count` drawn shapes in place of a CutoutStore; it has no backgrounds."""
 
     def __init__(self, count: int = 400):
-        self.cutouts: List[ShapeInfo] = [ShapeInfo(i, f"shape-{i:04d}", _split_of_number(i)) for i in range(count)]
+        self.cutouts = [ShapeInfo(i, f"shape-{i:04d}", _split_of_number(i)) for i in range(count)]
         self.backgrounds: Tuple = ()
         self._drawn: Dict[int, numpy.ndarray] = {}
 

@@ -19,7 +19,8 @@ def noise(random: Random, width: int, height: int, cell: float) -> numpy.ndarray
     columns, rows = int(width / cell) + 3, int(height / cell) + 3
     grid = Image.fromarray(random.uniform(0.0, 1.0, (rows, columns)).astype(numpy.float32), "F")
     left, top = random.uniform(0.0, 1.0, 2)
-    box = (left + 0.5, top + 0.5, min(left + 0.5 + width / cell, columns), min(top + 0.5 + height / cell, rows))
+    left, top = left + 0.5, top + 0.5
+    box = (left, top, min(left + width / cell, columns), min(top + height / cell, rows))
     return numpy.asarray(grid.resize((width, height), Image.BICUBIC, box=box))
 
 
@@ -40,7 +41,7 @@ def _colour(random: Random) -> numpy.ndarray:
 
 
 def _plane(random: Random, width: int, height: int, floor: bool) -> Sequence[numpy.ndarray]:
-    """Coordinates of a surface in units of the longest side: turned, or a floor that runs off to a horizon."""
+    """Coordinates of a surface in units of the longest side: turned, or a floor up to a horizon."""
     side = max(width, height)
     x = (numpy.arange(width, dtype=numpy.float32)[None, :] - width / 2.0) / side
     y = (numpy.arange(height, dtype=numpy.float32)[:, None]) / side
@@ -158,7 +159,8 @@ def crop(random: Random, picture: numpy.ndarray, width: int, height: int) -> Ima
 def _picture(random: Random, store: Any, cutouts: Sequence[int], backgrounds: Sequence[int]) -> Image.Image:
     """Something to blur: a background, or a cut-out over a colour."""
     if len(backgrounds) and random.uniform() < 0.6:
-        return Image.fromarray(numpy.ascontiguousarray(store.background(backgrounds[random.randint(len(backgrounds))])))
+        index = backgrounds[random.randint(len(backgrounds))]
+        return Image.fromarray(numpy.ascontiguousarray(store.background(index)))
     rgba = numpy.asarray(store.pixels(cutouts[random.randint(len(cutouts))]), numpy.float32)
     alpha = rgba[..., 3:] / 255.0
     return Image.fromarray((rgba[..., :3] * alpha + _colour(random) * (1.0 - alpha)).astype(numpy.uint8))

@@ -22,7 +22,7 @@ JPEG_QUALITY = 92
 
 
 def overlapping_pairs(scene: scenes.Scene) -> List[Tuple[int, int]]:
-    """Pairs (front, behind) whose order is known and whose amodal masks share a pixel; by front, then behind."""
+    """Pairs (front, behind) of known order whose amodal masks share a pixel; by front, then behind."""
     flat = numpy.stack([item.amodal.ravel() for item in scene.objects]) if scene.objects else \
         numpy.zeros((0, 1), bool)
     return [(int(i), int(j)) for i, j in numpy.argwhere(scene.front) if (flat[i] & flat[j]).any()]
@@ -44,7 +44,7 @@ def ranks(front: numpy.ndarray) -> List[int]:
 
 
 def annotation_of(scene: scenes.Scene, author: str = "synthetic") -> Dict[str, Any]:
-    """A scene as an annotation of COCOA's schema, masks as compressed RLE; its regions are listed by `order`."""
+    """A scene as an annotation of COCOA's schema, masks as compressed RLE, regions listed by `order`."""
     order = ranks(scene.front)
     listed = sorted(range(len(order)), key=order.__getitem__)
     place = {index: number + 1 for number, index in enumerate(listed)}
@@ -54,7 +54,8 @@ def annotation_of(scene: scenes.Scene, author: str = "synthetic") -> Dict[str, A
         item = scene.objects[i]
         area, covered = int(item.amodal.sum()), int(hidden[i].sum())
         region = {"segmentation": rle.encode(item.amodal), "name": item.name, "area": area,
-                  "isStuff": int(item.is_stuff), "occlude_rate": covered / area if area else 0.0, "order": order[i]}
+                  "isStuff": int(item.is_stuff), "occlude_rate": covered / area if area else 0.0,
+                  "order": order[i]}
         if covered:
             region["visible_mask"], region["invisible_mask"] = rle.encode(visible[i]), rle.encode(hidden[i])
         regions.append(region)
@@ -112,9 +113,9 @@ class Recorder:
 
 
 def write(folder: str, made: Iterable[scenes.Scene], extension: str = "png", credits=None) -> int:
-    """Writes scenes (with images) into `folder`, made if need be; returns how many. OSError as the system gives it.
+    """Writes scenes (with images) into `folder`, made if need be; returns how many. May raise OSError.
 
-    extension: "png" or "jpg". credits: called at the end, gives the list for credits.json; None: no such file.
+    extension: "png" or "jpg". credits: called at the end, gives the list for credits.json; None: no file.
     """
     os.makedirs(folder, exist_ok=True)
     images: List[Dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Scenes: reproducible in any process and order, exact masks, the wanted mixture, and files that give them back."""
+"""Scenes: reproducible in any process and order, exact masks, the wanted mixture, files that tell all."""
 
 import contextlib
 import hashlib
@@ -75,7 +75,8 @@ class SceneMakerTest(unittest.TestCase):
         for scene in self.scenes:
             masks = numpy.stack([item.amodal for item in scene.objects])
             rates += [hidden.sum() / mask.sum() for hidden, mask in zip(scenes.hidden_masks(scene), masks)]
-            touching += sum(1 for i in range(len(masks)) if (masks[i] & numpy.delete(masks, i, 0).any(axis=0)).any())
+            count = masks.sum(axis=0)
+            touching += sum(1 for mask in masks if (count[mask] > 1).any())
         rates = numpy.array(rates)
         self.assertTrue(0.3 < (rates == 0).mean() < 0.65)
         self.assertTrue(0.12 < ((rates > 0) & (rates <= 0.25)).mean() < 0.45)
@@ -111,7 +112,8 @@ class PartsTest(unittest.TestCase):
         self.assertTrue(numpy.allclose(canvas[..., 0], expected, atol=1e-3))
 
     def test_a_layer_far_outside_changes_nothing(self):
-        layer = compose.Layer(numpy.zeros((2, 2, 3), numpy.float32), numpy.full((2, 2), 255, numpy.uint8), 9, -7)
+        opaque = numpy.full((2, 2), 255, numpy.uint8)
+        layer = compose.Layer(numpy.zeros((2, 2, 3), numpy.float32), opaque, 9, -7)
         canvas = numpy.ones((4, 4, 3), numpy.float32)
         compose.blend(canvas, layer)
         self.assertTrue((canvas == 1.0).all() and not compose.mask_of(layer, 4, 4).any())
@@ -128,7 +130,8 @@ class PartsTest(unittest.TestCase):
                 there = [p for p in window if 0 <= p[0] < 5 and 0 <= p[1] < 6]
                 self.assertAlmostEqual(float(inside[row, column]), len(there) / 3.0, 5)
                 if there:
-                    self.assertAlmostEqual(float(hidden[row, column]), sum(cover[p] for p in there) / len(there), 5)
+                    expected = sum(cover[place] for place in there) / len(there)
+                    self.assertAlmostEqual(float(hidden[row, column]), expected, 5)
 
     def test_place_hits_the_wanted_share(self):
         random = numpy.random.RandomState(0)
@@ -209,7 +212,8 @@ class FilesTest(unittest.TestCase):
             i, j = (int(number) - 1 for number in pair.split("-"))
             self.assertTrue((masks[i] & masks[j]).any())
             front[i, j] = True
-        self.assertEqual([region["order"] for region in annotation["regions"]], list(range(1, len(masks) + 1)))
+        order = [region["order"] for region in annotation["regions"]]
+        self.assertEqual(order, list(range(1, len(masks) + 1)))
         scene = scenes.Scene(None, "", entry["id"], entry["width"], entry["height"],
                              [scenes.SceneObject(mask) for mask in masks], front)
         for region, mask, hidden in zip(annotation["regions"], masks, scenes.hidden_masks(scene)):
@@ -229,7 +233,8 @@ class FilesTest(unittest.TestCase):
         annotation = write_cocoa.annotation_of(scene)
         self.assertEqual([region["name"] for region in annotation["regions"]], ["front", "back"])
         self.assertEqual([region["isStuff"] for region in annotation["regions"]], [1, 0])
-        self.assertEqual((annotation["depth_constraint"], annotation["regions"][1]["occlude_rate"]), ("1-2", 0.5))
+        self.assertEqual(annotation["depth_constraint"], "1-2")
+        self.assertEqual(annotation["regions"][1]["occlude_rate"], 0.5)
         cycle = numpy.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], bool)
         self.assertEqual(write_cocoa.ranks(cycle), [1, 2, 3])
 
@@ -242,7 +247,8 @@ class FilesTest(unittest.TestCase):
 
     def test_errors_are_one_line(self):
         with tempfile.TemporaryDirectory() as folder:
-            for arguments, text in (((), "expected -o DIR"), (("-o", folder, "-n", "0"), "expected at least 1"),
+            for arguments, text in (((), "expected -o DIR"),
+                                    (("-o", folder, "-n", "0"), "expected at least 1"),
                                     (("-o", folder, "--store", folder + "/none"), "none"),
                                     (("-o", folder, "--side", "8"), "at least 32")):
                 self.assertEqual(self.run_main(*arguments), 1)
