@@ -195,8 +195,7 @@ class Run:
         """Trains to the end, `stop_at` or a SIGTERM or SIGINT; True if the run is finished."""
         trainer, options, pace = self.trainer, self.trainer.options, self.pace
         last = min(options.steps, -(-pace.stop_at // options.batch)) if pace.stop_at else options.steps
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         progress, saved = Progress(trainer.step, options.steps, options.batch), time.monotonic()
         every = -(-pace.validate_every // options.batch)
         loader = Loader(self.make_source, trainer.network.config, options.seed,
@@ -211,9 +210,11 @@ class Run:
                 if time.monotonic() - saved >= 60.0 * pace.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
+            self.save()
         finally:
             loader.close()
-        self.save()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         if self.stopped:
             print(f"stopped by {self.stopped} after {trainer.step} steps; --resume goes on", flush=True)
         return trainer.step >= options.steps

@@ -1,0 +1,100 @@
+"""Losses against figures worked out by hand or in NumPy."""
+
+import math
+import unittest
+
+import numpy
+import torch
+
+from models import losses
+
+
+def sure(planes, count=5):
+    """Logits that are certain of the given classes."""
+    return 40.0 * torch.nn.functional.one_hot(planes, count).permute(0, 3, 1, 2).float()
+
+
+class DiceTest(unittest.TestCase):
+    def test_by_hand(self):
+        target = torch.zeros(3, 2, 2)
+        target[0, 0] = 1.0
+        target[1, 0] = 1.0
+        predicted = torch.zeros(3, 2, 2)
+        predicted[0, 0] = 1.0
+        predicted[1, 1] = 0.5
+        # Equal; disjoint, 1 - 1 / (1 + 2 + 1); both empty.
+        self.assertTrue(numpy.allclose(losses.dice(predicted, target), [0.0, 0.75, 0.0]))
+
+    def test_mean_over_the_chosen(self):
+        values, nothing = torch.tensor([1.0, 2.0, 6.0]), torch.zeros(3, dtype=torch.bool)
+        self.assertEqual(float(losses.mean_where(values, torch.tensor([True, False, True]))), 3.5)
+        self.assertEqual(float(losses.mean_where(values, nothing)), 0.0)
+
+
+class LayerLossTest(unittest.TestCase):
+    def test_plane_weights(self):
+        self.assertEqual(losses.plane_weights(4), [1, 1, 4, 8, 8])
+        self.assertEqual(losses.plane_weights(1), [1, 1])
+        self.assertEqual(losses.plane_weights(2), [1, 1, 4])
+
+    def test_against_numpy(self):
+        random = numpy.random.default_rng(0)
+        logits, planes = random.normal(size=(3, 5, 4, 4)), random.integers(0, 5, (3, 4, 4))
+        planes[1] = numpy.minimum(planes[1], 1)  # no hidden part
+        planes[2] = 0  # no object
+        p = numpy.exp(logits) / numpy.exp(logits).sum(1, keepdims=True)
+        weights = numpy.array([1, 1, 4, 8, 8.0])[planes]
+        picked = numpy.take_along_axis(p, planes[:, None], 1)[:, 0]
+        expected = -(weights * numpy.log(picked)).sum() / weights.sum()
+
+        def dice(a, b):
+            return 1 - (2 * (a * b).sum() + 1) / (a.sum() + b.sum() + 1)
+
+        expected += 0.5 * numpy.mean([dice(1 - p[i, 0], planes[i] > 0) for i in (0, 1)])
+        expected += 0.5 * dice(p[0, 2:].sum(0), planes[0] > 1)
+        found = losses.layer_loss(torch.from_numpy(logits), torch.from_numpy(planes))
+        self.assertAlmostEqual(float(found), expected, places=10)
+
+    def test_certain_and_right_costs_nothing(self):
+        planes = torch.randint(0, 5, (2, 6, 6), generator=torch.Generator().manual_seed(0))
+        self.assertLess(float(losses.layer_loss(sure(planes), planes)), 1e-5)
+        wrong = (planes + 1) % 5
+        self.assertGreater(float(losses.layer_loss(sure(wrong), planes)), 10.0)
+
+    def test_mask_loss(self):
+        mask = torch.zeros(2, 4, 4)
+        mask[0, :2] = 1.0
+        self.assertLess(float(losses.mask_loss(80.0 * (mask - 0.5), mask)), 1e-5)
+        # All zero logits: log 2, and the Dice loss of a half everywhere, over the first RoI alone.
+        expected = math.log(2.0) + 0.5 * (1 - (2 * 4 + 1) / (8 + 8 + 1))
+        self.assertAlmostEqual(float(losses.mask_loss(torch.zeros(2, 4, 4), mask)), expected, places=6)
+
+
+class OtherLossesTest(unittest.TestCase):
+    def test_global_cross_entropy_and_binary(self):
+        logits, counts = torch.zeros(1, 5, 2, 2), torch.tensor([[[0, 1], [2, 4]]])
+        self.assertAlmostEqual(float(losses.global_loss(logits, counts)), math.log(5.0), places=6)
+        expected = -(math.log(0.2) + 4 * math.log(0.8)) / 5
+        self.assertAlmostEqual(float(losses.global_loss(logits, counts, True)), expected, places=6)
+        certain = sure(counts).requires_grad_()
+        value = losses.global_loss(certain, counts, True)
+        value.backward()
+        self.assertLess(float(value), 1e-4)
+        self.assertTrue(bool(torch.isfinite(certain.grad).all()))
+
+    def test_deltas(self):
+        found = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.05]], requires_grad=True)
+        # Beyond beta: |d| - beta / 2; within: d^2 / (2 beta).
+        expected = (1.0 - 0.5 / 9.0 + 0.05 ** 2 * 9.0 / 2.0) / 2
+        self.assertAlmostEqual(float(losses.delta_loss(found, torch.zeros(2, 4))), expected, places=6)
+        none = losses.delta_loss(found[:0], torch.zeros(0, 4))
+        none.backward()
+        self.assertEqual(float(none), 0.0)
+
+    def test_objectness(self):
+        value = losses.objectness_loss(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 0.0]))
+        self.assertAlmostEqual(float(value), (math.log(2.0) + 2.0 + math.log1p(math.exp(-2.0))) / 2, places=6)
+
+
+if __name__ == "__main__":
+    unittest.main()
