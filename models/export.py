@@ -87,9 +87,30 @@ def _register_roi_align(opset: int) -> None:
     register_custom_op_symbolic("torchvision::roi_align", symbolic, opset)
 
 
+def _register_pad(opset: int) -> None:
+    """Writes the zeros around the last two axes as one Pad with constant amounts.
+
+    PyTorch's own symbolic computes the amounts in the graph, with a dozen nodes, after which shape
+    inference no longer knows the maps' sizes.
+    """
+    from torch.onnx import register_custom_op_symbolic
+    from torch.onnx.symbolic_helper import parse_args
+
+    @parse_args("v", "is", "s", "v")
+    def symbolic(g, x, amounts, mode, _value):
+        if mode != "constant" or len(amounts) != 4:
+            raise ExportError(f"pad: expected zeros around two axes, found mode {mode}, amounts {amounts}")
+        left, right, top, bottom = amounts
+        pads = torch.tensor([0, 0, top, left, 0, 0, bottom, right], dtype=torch.int64)
+        return g.op("Pad", x, g.op("Constant", value_t=pads), mode_s=mode)
+
+    register_custom_op_symbolic("aten::pad", symbolic, opset)
+
+
 def _export_torchscript(model: ExportedNetwork, path: str, keep_batchnorm: bool) -> None:
     opset = OPSETS["torchscript"]
     _register_roi_align(opset)
+    _register_pad(opset)
     mode = torch.onnx.TrainingMode
     dynamic = {name: {0: "n"} for name in model.names
                if name in ("boxes", "scores", "layers", "confidence", "level", "instance_layers")}

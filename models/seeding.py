@@ -11,23 +11,28 @@ PyTorch versions, which differ in the last bits, arrive at the same weights.
 
 import math
 import zlib
-from typing import Dict, Tuple
+from typing import Dict, NamedTuple, Set, Tuple
 
 import numpy
 import torch
 from torch import nn
 
 from models.config import Config
+from models.encoder_lite import EfficientNetLiteEncoder, MobileBottleneck
+from models.encoder_resnet import Bottleneck
 from models.fingerprint import run_probe
 from models.network import Network
 
 # Output layers get a standard deviation and a mean per channel on the probe.
-LOGIT_STD = 3.0  # glm, ilm, refine
+LOGIT_STD = 3.0  # glm, ilm, refine, mask
 NOT_THIS_OBJECT_MEAN = 1.5  # channel 0 of ilm and refine, against the other K channels together
 OBJECTNESS_STD = 4.0  # over all anchors together, with mean 0
 SCALE_PREFERENCE = 1.5  # of it between the anchor scales, the larger ones ahead: they overlap more
 CENTRE_STD = 0.06  # dx, dy
 SIZE_STD = 0.12  # dw, dh
+# Standard deviation before a ReLU6: about a tenth of the values lie above 6. At 1 hardly any would,
+# and a graph that lost the upper bound would look right.
+RELU6_SPREAD = 3.0
 
 
 def output_targets(config: Config) -> Dict[str, Tuple[numpy.ndarray, numpy.ndarray]]:
@@ -45,10 +50,15 @@ def output_targets(config: Config) -> Dict[str, Tuple[numpy.ndarray, numpy.ndarr
     pull = 0.5 * numpy.log(ratios)
     delta_means = numpy.stack((0.0 * pull, 0.0 * pull, pull, -pull), 1).reshape(-1)
     delta_stds = numpy.tile((CENTRE_STD, CENTRE_STD, SIZE_STD, SIZE_STD), config.anchors_per_cell)
-    return {
-        "glm.conv3": (logit_std, zero),
+    region_proposals = {
         "rpn.objectness": (numpy.full(len(ranks), within), spread * preference),
         "rpn.deltas": (delta_stds, delta_means),
+    }
+    if config.network != "sln":
+        return {**region_proposals, "mask.conv6": (logit_std[1:], zero[1:])}
+    return {
+        "glm.conv3": (logit_std, zero),
+        **region_proposals,
         "ilm.conv3": (logit_std, balance),
         "refine.conv3": (logit_std, balance),
     }
@@ -75,7 +85,30 @@ def _seed_conv(conv: nn.Conv2d, name: str, seed: int) -> None:
         conv.bias.copy_(torch.from_numpy(biases.astype(numpy.float32)))
 
 
-def _seed_bn(bn: nn.BatchNorm2d, name: str, seed: int) -> None:
+class _Surroundings(NamedTuple):
+    """What follows each BN, by name; the others are followed by a ReLU."""
+
+    linear: Set[str]  # no activation: a branch of a sum, or a block's end
+    damped: Set[str]  # of these: the residual branches
+    relu6: Set[str]
+
+
+def _surroundings(network: Network) -> _Surroundings:
+    found = _Surroundings(set(), set(), set())
+    for name, module in network.named_modules():
+        if isinstance(module, Bottleneck):
+            found.linear.update((f"{name}.bn3", f"{name}.shortcut_bn"))
+            found.damped.add(f"{name}.bn3")
+        elif isinstance(module, MobileBottleneck):
+            found.linear.add(f"{name}.project_bn")
+            found.damped.update([f"{name}.project_bn"] if module.has_residual else [])
+            found.relu6.update((f"{name}.expand_bn", f"{name}.depthwise_bn"))
+        elif isinstance(module, EfficientNetLiteEncoder):
+            found.relu6.add(f"{name}.stem_bn")
+    return found
+
+
+def _seed_bn(bn: nn.BatchNorm2d, name: str, seed: int, surroundings: _Surroundings) -> None:
     """Random statistics around those of unit-variance inputs.
 
     Two choices keep rounding noise from growing over the blocks faster than the signal, so that
@@ -83,11 +116,12 @@ def _seed_bn(bn: nn.BatchNorm2d, name: str, seed: int) -> None:
     branches are damped, and a positive bias before each ReLU lets most of the signal pass.
     """
     stream, count = _stream(seed, name), bn.num_features
-    linear = name.endswith(("bn3", "shortcut_bn"))  # added to the other branch before the ReLU
-    gain = 0.25 if name.endswith("bn3") else 1.0
+    linear = name in surroundings.linear
+    gain = 0.25 if name in surroundings.damped else 1.0
+    spread = RELU6_SPREAD if name in surroundings.relu6 else 1.0
     values = {
-        "weight": gain * stream.uniform(0.7, 1.3, count),
-        "bias": (0.0 if linear else 0.75) + 0.25 * stream.standard_normal(count),
+        "weight": spread * gain * stream.uniform(0.7, 1.3, count),
+        "bias": spread * ((0.0 if linear else 0.75) + 0.25 * stream.standard_normal(count)),
         "running_mean": 0.25 * stream.standard_normal(count),
         "running_var": stream.uniform(0.5, 1.5, count),
     }
@@ -141,14 +175,14 @@ def seed_weights(network: Network, seed: int) -> None:
     """Fills the network with the weights of `seed` (any non-negative number below 2^32)."""
     if not 0 <= seed < 2 ** 32:
         raise ValueError(f"seed: expected 0 <= seed < 2^32, found {seed}")
-    hooks, targets = [], output_targets(network.config)
+    hooks, targets, surroundings = [], output_targets(network.config), _surroundings(network)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             _seed_conv(module, name, seed)
             hook = _calibrate_output(*targets[name]) if name in targets else _calibrate_inner
             hooks.append(module.register_forward_hook(hook))
         elif isinstance(module, nn.BatchNorm2d):
-            _seed_bn(module, name, seed)
+            _seed_bn(module, name, seed, surroundings)
     try:
         run_probe(network)
     finally:
