@@ -42,7 +42,7 @@ def _count_values(text: Union[str, bytes]) -> numpy.ndarray:
     try:
         data = text.encode("ascii") if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError as error:
-        raise RleError("counts: expected characters '0' to 'o', found a character outside of ASCII") from error
+        raise RleError("counts: expected characters '0' to 'o', found one outside of ASCII") from error
     codes = numpy.frombuffer(data, numpy.uint8).astype(numpy.int64) - FIRST_CHARACTER
     if codes.size == 0:
         raise RleError("counts: expected at least one run length, found an empty text")
@@ -86,7 +86,8 @@ def counts_of(rle: Rle) -> numpy.ndarray:
     if values.min() < 0:
         raise RleError(f"counts: expected lengths of at least 0, found {values.min()}")
     if values.max() > height * width or values.sum() != height * width:
-        raise RleError(f"counts: expected a sum of {height} * {width} = {height * width}, found {values.sum()}")
+        raise RleError(f"counts: expected a sum of {height} * {width} = {height * width}, "
+                       f"found {values.sum()}")
     return values
 
 

@@ -22,8 +22,8 @@ POLYGONS = (
     (30, 1, [0.89, 20.66, 0.66, 12.37, 1.18, 41.68, 0.45, 24.85, -0.38, 27.09], "f053"),
     (40, 50, [32.4, 39.7, 41.1, 11.4, 19.3, 26.7, 1.1, 18.5, 8.4, 4.7, 2.9, 30.7, 6.5, 9.9, 19.5, 34.9,
               4.0, 18.0, 27.5, 35.3],
-     "j11U12N3M2ROIi055LTO4f0MYO7m0MQOJo081O1O1O1KmN2U10NNmN2R1OoN1P1OQO0n01SONm0142N2O1N1O2N2O1N1O2O1N2N2N10M2N"
-     "2N3L3N2N3M2No:"),
+     "j11U12N3M2ROIi055LTO4f0MYO7m0MQOJo081O1O1O1KmN2U10NNmN2R1OoN1P1OQO0n01SONm0142N2O1N1O2N2O1N1O2O1N2N2N"
+     "10M2N2N3L3N2N3M2No:"),
 )
 
 
@@ -135,14 +135,16 @@ class PolygonTest(unittest.TestCase):
         source = random.Random(11)
         for _ in range(150):
             height, width = source.randint(1, 40), source.randint(1, 40)
-            polygon = [source.choice((1.0, 0.25)) * source.randint(-60, 120) for _ in range(2 * source.randint(3, 9))]
+            polygon = [source.choice((1.0, 0.25)) * source.randint(-60, 120)
+                       for _ in range(2 * source.randint(3, 9))]
             polygon += polygon[-2:] + polygon[:2]  # repeated corners: edges of length 0
             numpy.testing.assert_array_equal(rle.from_polygons([polygon], height, width),
                                              scalar_polygon(polygon, height, width))
 
     def test_bad_polygons_are_named(self):
         for polygon, words in (([1, 2, 3, 4], "3 corners, found 4"), ([1, 2, 3, 4, 5, 6, 7], "found 7"),
-                               ([0, 0, 4, 0, float("nan"), 4], "at most 1e"), ([0, 0, 4, 0, 1e12, 4], "beyond"),
+                               ([0, 0, 4, 0, float("nan"), 4], "at most 1e"),
+                               ([0, 0, 4, 0, 1e12, 4], "beyond"),
                                ([0, 0, "a", 0, 1, 4], "list of numbers")):
             with self.subTest(polygon), self.assertRaisesRegex(RleError, words):
                 rle.from_polygons([polygon], 5, 5)

@@ -1,0 +1,142 @@
+"""Layer-coded .npz: one uint64 per pixel, key `layer`; bit i: object i is visible, bit 32 + i: hidden.
+
+Objects are numbered from front to back, up to 32 of them. A hidden object's level at a pixel is its
+place among the hidden objects there, counted from 1.
+
+The published decoder differs in two ways that `published` reproduces: it ends the list of objects at
+the first number that no pixel shows, and a code whose pixels form only pieces of under 64 (4-connected)
+is erased.
+"""
+
+import dataclasses
+import os
+import zipfile
+from typing import List, Optional
+
+import numpy
+
+from models.readers import common
+from models.readers.common import Draft, Entry, ReadError
+from models.scene import SceneObject
+
+MOST_OBJECTS = 32
+SMALLEST_PIECE = 64  # pixels, of the published code
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm")
+VISIBLE_BITS = numpy.uint64(0xFFFFFFFF)
+
+
+def load(path: str) -> numpy.ndarray:
+    """The codes (H, W) uint64 of a file."""
+    try:
+        with numpy.load(path, allow_pickle=False) as content:
+            if not hasattr(content, "files") or "layer" not in content.files:
+                raise ReadError(f"{path}: expected an array named \"layer\", found "
+                                f"{', '.join(getattr(content, 'files', [])) or 'none'}")
+            codes = content["layer"]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(f"{path}: expected a .npz file, found: {error}") from error
+    if codes.ndim != 2 or codes.size == 0 or codes.dtype not in (numpy.uint64, numpy.int64):
+        raise ReadError(f"{path}: layer: expected (height, width) uint64, found {codes.shape} {codes.dtype}")
+    return numpy.ascontiguousarray(codes).view(numpy.uint64)
+
+
+def largest_piece(mask: numpy.ndarray) -> int:
+    """Pixels of the largest 4-connected piece of a mask (H, W) bool, 0 if it is empty.
+
+    Runs of each row are joined to the runs that they touch in the row above.
+    """
+    padded = numpy.zeros((mask.shape[0], mask.shape[1] + 1), bool)
+    padded[:, :-1] = mask
+    edges = numpy.flatnonzero(numpy.diff(padded.ravel(), prepend=False))
+    starts, ends = edges[0::2], edges[1::2]
+    parent = list(range(len(starts)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    # A run touches those of the row above that begin before its end and end after its start.
+    first = numpy.searchsorted(ends, starts - padded.shape[1], side="right")
+    last = numpy.searchsorted(starts, ends - padded.shape[1], side="left")
+    for run in range(len(starts)):
+        for above in range(first[run], last[run]):
+            parent[root(above)] = root(run)
+    sizes = numpy.zeros(len(starts), numpy.int64)
+    for run in range(len(starts)):
+        sizes[root(run)] += ends[run] - starts[run]
+    return int(sizes.max()) if len(sizes) else 0
+
+
+def erase_small_codes(codes: numpy.ndarray) -> numpy.ndarray:
+    """`codes` with 0 for each code whose largest piece is under SMALLEST_PIECE pixels."""
+    result = codes.copy()
+    for code in numpy.unique(codes):
+        mask = codes == code
+        if code != 0 and largest_piece(mask) < SMALLEST_PIECE:
+            result[mask] = 0
+    return result
+
+
+def published_count(codes: numpy.ndarray) -> int:
+    """The published number of objects: the first i for which no pixel's highest visible bit is i."""
+    visible = numpy.unique(codes) & VISIBLE_BITS
+    count = 0
+    while count < MOST_OBJECTS and (visible >> numpy.uint64(count) == 1).any():
+        count += 1
+    return count
+
+
+def bit(codes: numpy.ndarray, place: int) -> numpy.ndarray:
+    """(H, W) bool: whether the codes have this bit."""
+    return (codes >> numpy.uint64(place)) & numpy.uint64(1) != 0
+
+
+@dataclasses.dataclass
+class LayersEntry(Entry):
+    """One file."""
+
+    published: bool = False
+
+    def draft(self) -> Draft:
+        """See Entry. Objects without a pixel are no objects."""
+        draft, codes, count = Draft(), load(self.path), MOST_OBJECTS
+        if self.published:
+            codes = erase_small_codes(codes)
+            count = published_count(codes)
+        for i in range(count):
+            visible, hidden = bit(codes, i), bit(codes, MOST_OBJECTS + i)
+            if (visible | hidden).any():
+                both = int(numpy.count_nonzero(visible & hidden))
+                if both:
+                    draft.remarks.append(f"region {i + 1}: expected pixels visible or hidden, found {both} "
+                                         "that are both (taken as visible)")
+                common.add_object(draft, i + 1, SceneObject(amodal=visible | hidden, visible=visible))
+        # The numbers order the objects; where a pixel shows the higher number in front, the pixels do.
+        draft.front = common.fill(common.front_by_masks(draft.objects), common.front_by_rank(draft.regions))
+        draft.order_rule = "visible bits, else the bits' numbers"
+        return draft
+
+
+def _image_name(path: str, images: Optional[str]) -> str:
+    """The image of the same stem, beside the file or under `images`; where none is found, STEM.jpg."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    for suffix in IMAGE_SUFFIXES:
+        if common.image_path(path, stem + suffix, images) is not None:
+            return stem + suffix
+    return stem + IMAGE_SUFFIXES[0]
+
+
+def entries(paths: List[str], images: Optional[str], published: bool, log: List[str]) -> List[Entry]:
+    """One entry per file. The file's image has its stem."""
+    result: List[Entry] = []
+    for path, image_id in zip(paths, common.numbered(paths)):
+        height, width = load(path).shape
+        result.append(LayersEntry(path, _image_name(path, images), image_id, width, height, published))
+    if published:
+        log.append(f"{paths[0]}: read as the published decoder does: ends at the first missing number, "
+                   f"without codes in pieces of under {SMALLEST_PIECE} pixels")
+    return result
