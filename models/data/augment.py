@@ -50,11 +50,11 @@ def recolour(image: numpy.ndarray, matrix: numpy.ndarray, offset: numpy.ndarray,
     # Pillow's integer code and a table: a product and a power per pixel in float take four times as long.
     picture = Image.fromarray(image if image.dtype == numpy.uint8 else to_bytes(image))
     rows = numpy.concatenate((matrix, offset[:, None]), axis=1)
-    picture = picture.convert("RGB", tuple(float(value) for value in rows.ravel()))
-    if abs(gamma - 1.0) >= 0.02:
-        table = to_bytes(255.0 * (numpy.arange(256) / 255.0) ** gamma)
-        picture = picture.point(table.tolist() * 3)
-    return numpy.asarray(picture, numpy.float32)
+    changed = numpy.asarray(picture.convert("RGB", tuple(rows.ravel().tolist())))
+    if abs(gamma - 1.0) < 0.02:
+        return changed.astype(numpy.float32)
+    table = 255.0 * (numpy.arange(256) / 255.0) ** gamma
+    return table.astype(numpy.float32).take(changed)
 
 
 def slope_of_light(random: Random, width: int, height: int, strength: float) -> numpy.ndarray:

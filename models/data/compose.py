@@ -271,7 +271,7 @@ class SceneMaker:
     def _patches(self, random: Random, canvas: numpy.ndarray, style: Style) -> None:
         """Pastes pieces of background without a label, treated like objects, so that a seam is no cue."""
         height, width = canvas.shape[:2]
-        for _ in range(random.randint(1, 4) if random.uniform() < 0.5 else 0):
+        for _ in range(random.randint(1, 4) if random.uniform() < 0.35 else 0):
             longest = self.side * random.uniform(0.08, 0.4)
             outline = shapes.draw_blob(random, max(8, int(longest)))
             flat = numpy.zeros(outline.shape + (4,), numpy.uint8)
@@ -288,9 +288,7 @@ class SceneMaker:
             layer = make_layer(random, flat, longest, style)
             layer.left = random.randint(-layer.alpha.shape[1] // 4, width)
             layer.top = random.randint(-layer.alpha.shape[0] // 4, height)
-            if style.shadow and random.uniform() < 0.5:
-                cast_shadow(canvas, layer, style)
-            blend(canvas, layer)
+            blend(canvas, layer)  # without a shadow: that is what makes a thing of a patch
 
     def _arrange(self, random: Random, style: Style, width: int, height: int) -> List[Layer]:
         """Draws and places the objects from front to back. One that too little is visible of is left out."""
@@ -304,7 +302,8 @@ class SceneMaker:
             if len(layers) == count or (attempt >= count and len(layers) >= 2):
                 break
             index = self._pick(random, used)
-            size = math.exp(random.uniform(math.log(SMALLEST), math.log(largest))) * style.scale
+            # Even in the square root of the size: large ones are rarer, but hidden parts big enough to learn.
+            size = random.uniform(SMALLEST ** 0.5, largest ** 0.5) ** 2 * style.scale
             longest = self.side * min(max(size, SMALLEST), LARGEST)
             layer = make_layer(random, self.store.pixels(index), longest, style)
             wish = self._wish(random, style, len(layers) / max(count - 1, 1))
