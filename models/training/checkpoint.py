@@ -1,5 +1,6 @@
 """Checkpoints: everything a run goes on from, in one file that is never half written."""
 
+import json
 import os
 import pickle
 from typing import Any, Dict
@@ -38,6 +39,19 @@ def read(path: str) -> Dict[str, Any]:
     return content
 
 
+def pack_optimiser(state: Dict[str, Any]) -> Dict[str, Any]:
+    """An optimiser's state with its groups as JSON: the safe unpickler of PyTorch 1.13 knows no floats."""
+    return {"state": state["state"], "param_groups": json.dumps(state["param_groups"])}
+
+
+def unpack_optimiser(state: Dict[str, Any]) -> Dict[str, Any]:
+    """Inverse of pack_optimiser; groups that are no JSON are taken as they are."""
+    groups = state["param_groups"]
+    if isinstance(groups, str):
+        groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in json.loads(groups)]
+    return {"state": state["state"], "param_groups": groups}
+
+
 def read_checkpoint(path: str) -> Dict[str, Any]:
     """A checkpoint with all its KEYS; further keys may come with later versions."""
     content = read(path)
@@ -46,6 +60,10 @@ def read_checkpoint(path: str) -> Dict[str, Any]:
         raise CheckpointError(f"{path}: expected a training checkpoint, found no {', '.join(missing)}")
     if content["format"] != FORMAT:
         raise CheckpointError(f"{path}: format: expected {FORMAT}, found {content['format']}")
+    # Options are JSON for the same reason as an optimiser's groups.
+    for key in ("options", "scaler"):
+        if isinstance(content.get(key), str):
+            content[key] = json.loads(content[key])
     return content
 
 

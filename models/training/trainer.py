@@ -1,6 +1,7 @@
 """One run: its state, its steps, and going on from where it was."""
 
 import dataclasses
+import json
 import math
 import os
 import signal
@@ -145,14 +146,15 @@ class Trainer:
         """The checkpoint after `step` steps."""
         return {"format": checkpoint.FORMAT, "config": self.network.config.to_json(), "step": self.step,
                 "images": self.step * self.options.batch, "model": self.network.state_dict(),
-                "ema": self.average.network.state_dict(), "optimizer": self.optimiser.state_dict(),
-                "options": dataclasses.asdict(self.options), "scaler": self.scaler.state_dict()}
+                "ema": self.average.network.state_dict(), "optimizer": checkpoint.pack_optimiser(self.optimiser.state_dict()),
+                "options": json.dumps(dataclasses.asdict(self.options)),
+                "scaler": json.dumps(self.scaler.state_dict())}
 
     def restore(self, content: Dict[str, Any]) -> None:
         """Goes on from a checkpoint of this config and these options."""
         self.network.load_state_dict(content["model"])
         self.average.network.load_state_dict(content["ema"])
-        self.optimiser.load_state_dict(content["optimizer"])
+        self.optimiser.load_state_dict(checkpoint.unpack_optimiser(content["optimizer"]))
         self.scaler.load_state_dict(content.get("scaler", {}) or self.scaler.state_dict())
         self.step, self.stage = content["step"], -1
 

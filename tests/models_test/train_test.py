@@ -1,0 +1,293 @@
+"""A run: that it learns, resumes exactly, keeps what is frozen, and says what is wrong."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import tempfile
+import unittest
+
+import numpy
+import torch
+
+from models import config as configs
+from models import train
+from models.network import make_network
+from models.scene import Scene, SceneObject, list_order
+from models.training import checkpoint
+from models.training.loader import Loader, LoaderError
+from models.training.optimiser import RECIPES, Average, Recipe, learning_rate, network_stages, stage_starts
+from models.training.sources import ComposedSource
+from models.training.trainer import Options, Trainer, initialise_weights
+
+CPU = torch.device("cpu")
+
+
+def broken_source():
+    """A source whose fifth scene cannot be made."""
+    make = ComposedSource(None, 64, "train", 0)()
+
+    def source(number):
+        if number == 5:
+            raise OSError("pictures.bin: expected 9 bytes, found 3")
+        return make(number)
+
+    return source
+
+
+def trainer_of(name, **options):
+    network = make_network(configs.named(name))
+    initialise_weights(network, 0)
+    options = {"images": 16, "batch": 2, "rois": 4, "warmup": 2, **options}
+    return Trainer(network, Options(**options), CPU)
+
+
+def samples_of(name, count):
+    config = configs.named(name)
+    loader = Loader(ComposedSource(None, config.side, "train", 0), config, 0, 0, count, workers=0)
+    return loader.take(count)
+
+
+class Quiet(unittest.TestCase):
+    """Runs the command in a temporary folder, with what it prints kept."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        threads = torch.get_num_threads()
+        self.addCleanup(torch.set_num_threads, threads)
+        torch.set_num_threads(1)
+
+    def path(self, *parts):
+        return os.path.join(self.folder.name, *parts)
+
+    def run_main(self, *arguments):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = train.main([str(a) for a in arguments])
+        return code, out.getvalue(), err.getvalue()
+
+    def run_tiny(self, out, *arguments, name="tiny", images=40):
+        return self.run_main("--config", name, "--out", self.path(out), "--images", images, "--batch", 1,
+                             "--rois", 4, "--workers", 0, "--validation-scenes", 2, "--log-every", 10,
+                             "--threads", 1, "--precision", "fp32", *arguments)
+
+    def same(self, a, b):
+        self.assertEqual(a.keys(), b.keys())
+        for key in a:
+            self.assertTrue(torch.equal(a[key], b[key]), key)
+
+
+class ResumeTest(Quiet):
+    def test_20_and_20_steps_are_40_bit_for_bit(self):
+        self.assertEqual(self.run_tiny("whole")[0], 0)
+        self.assertEqual(self.run_tiny("parts", "--stop-at", 20)[0], 0)
+        half = checkpoint.read_checkpoint(self.path("parts", "checkpoint.pt"))
+        self.assertEqual((half["step"], half["images"]), (20, 20))
+        code, out, _ = self.run_tiny("parts", "--resume")
+        self.assertEqual(code, 0)
+        self.assertIn("resumed after 20 steps, 20 images", out)
+        whole, parts = (checkpoint.read_checkpoint(self.path(name, "checkpoint.pt")) for name in ("whole", "parts"))
+        self.same(whole["model"], parts["model"])
+        self.same(whole["ema"], parts["ema"])
+        self.assertFalse(torch.equal(half["model"]["ilm.conv1.weight"], whole["model"]["ilm.conv1.weight"]))
+        for key, state in whole["optimizer"]["state"].items():
+            self.same({k: torch.as_tensor(v) for k, v in state.items()},
+                      {k: torch.as_tensor(v) for k, v in parts["optimizer"]["state"][key].items()})
+        with open(self.path("parts", "log.jsonl"), encoding="utf-8") as file:
+            entries = [json.loads(line) for line in file]
+        self.assertEqual([e["step"] for e in entries if e["kind"] == "train"], [10, 20, 30, 40])
+        self.assertEqual([e["images"] for e in entries if e["kind"] == "validation"], [40])
+        weights = torch.load(self.path("parts", "weights.pt"), weights_only=True)
+        self.same(weights["state_dict"], parts["ema"])
+        self.assertEqual(weights["config"], configs.named("tiny").to_json())
+
+    def test_the_staged_recipe_resumes_between_and_within_its_stages(self):
+        for stop in (1, 5):  # within "glm"; at the end of "rpn"
+            name = f"parts{stop}"
+            self.assertEqual(self.run_tiny(name, "--recipe", "paper", "--stop-at", stop, images=12)[0], 0)
+            self.assertEqual(self.run_tiny(name, "--recipe", "paper", "--resume", images=12)[0], 0)
+        self.assertEqual(self.run_tiny("whole", "--recipe", "paper", images=12)[0], 0)
+        whole = checkpoint.read_checkpoint(self.path("whole", "checkpoint.pt"))
+        for stop in (1, 5):
+            parts = checkpoint.read_checkpoint(self.path(f"parts{stop}", "checkpoint.pt"))
+            self.same(whole["model"], parts["model"])
+
+    def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(self):
+        class Killing(ComposedSource):
+            def __call__(self):
+                make = super().__call__()
+
+                def source(number):
+                    if number == 7:
+                        os.kill(os.getpid(), signal.SIGTERM)
+                    return make(number)
+
+                return source
+
+        before = signal.getsignal(signal.SIGTERM)
+        original, train.ComposedSource = train.ComposedSource, Killing
+        self.addCleanup(setattr, train, "ComposedSource", original)
+        code, out, _ = self.run_tiny("killed")
+        self.assertEqual(code, 0)
+        self.assertIn("stopped by SIGTERM after 8 steps", out)
+        self.assertEqual(checkpoint.read_checkpoint(self.path("killed", "checkpoint.pt"))["step"], 8)
+        self.assertIs(signal.getsignal(signal.SIGTERM), before)
+        self.assertEqual([f for f in os.listdir(self.path("killed")) if f.endswith(".tmp")], [])
+
+
+class LearningTest(unittest.TestCase):
+    def test_every_network_learns_one_batch(self):
+        for name, parts in (("tiny-lite", {"global", "rpn", "instance", "final"}),
+                            ("tiny-arcnn", {"rpn", "final"}), ("tiny-arcnn-visible", {"rpn", "final"})):
+            trainer, samples = trainer_of(name, images=60, clip=10.0), samples_of(name, 2)
+            history = [trainer.train_step(samples) for _ in range(16)]
+            self.assertEqual(set(history[0]), parts | {"loss"})
+            for part in parts:
+                self.assertLess(history[-1][part], history[0][part], f"{name} {part}")
+            self.assertLess(history[-1]["loss"], 0.9 * history[0]["loss"], name)
+
+    def test_weights_of_the_losses(self):
+        samples = samples_of("tiny", 2)
+        values = trainer_of("tiny", lambda_g=0.0, lambda_m=0.5).train_step(samples)
+        self.assertEqual(set(values), {"loss", "rpn", "instance", "final"})
+        self.assertAlmostEqual(values["loss"], values["rpn"] + values["instance"] + 0.5 * values["final"], places=5)
+
+    def test_scenes_without_objects(self):
+        scene = Scene(numpy.zeros((64, 64, 3), numpy.uint8), "empty", 0, 64, 64, [], list_order(0))
+        full = Scene(scene.image, "full", 1, 64, 64, [SceneObject(numpy.ones((64, 64), bool))], list_order(1))
+        for first in (scene, full):
+            trainer = trainer_of("tiny")
+            values = trainer.train_step(
+                Loader(lambda: [first, scene].__getitem__, trainer.network.config, 0, 0, 2, workers=0).take(2))
+            self.assertTrue(numpy.isfinite(values["loss"]))
+
+
+class StageTest(unittest.TestCase):
+    def test_what_is_frozen_stays_and_the_rest_moves(self):
+        trainer, samples = trainer_of("tiny", images=20, recipe="paper"), samples_of("tiny", 2)
+        learning = {"glm": ("encoder.", "glm."), "rpn": ("rpn.",), "ilm": ("ilm.", "refine."),
+                    "joint": ("encoder.", "glm.", "rpn.", "ilm.", "refine.")}
+        seen = []
+        for _ in range(10):
+            before = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+            trainer.train_step(samples)
+            stage = trainer.stages[trainer.stage].name
+            seen.append(stage)
+            for name, value in trainer.network.state_dict().items():
+                moved = not torch.equal(value, before[name])
+                if not name.startswith(learning[stage]):
+                    self.assertFalse(moved, f"{stage}: {name}")
+                elif name.endswith((".conv1.weight", ".conv.weight", "running_mean", "fuse.weight")):
+                    self.assertTrue(moved, f"{stage}: {name}")
+        self.assertEqual(seen, ["glm"] * 2 + ["rpn"] * 2 + ["ilm"] * 2 + ["joint"] * 4)
+
+    def test_statistics_of_a_pretrained_encoder_stay(self):
+        trainer = trainer_of("tiny-lite", fixed_statistics=True, encoder_share=0.2)
+        before = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+        trainer.train_step(samples_of("tiny-lite", 2))
+        for name, value in trainer.network.state_dict().items():
+            if name.endswith("running_mean"):
+                fixed = name.startswith("encoder.") and "fuse" not in name
+                self.assertEqual(torch.equal(value, before[name]), fixed, name)
+        self.assertFalse(torch.equal(trainer.network.encoder.stem.weight, before["encoder.stem.weight"]))
+        shares = {group["share"]: group["lr"] for group in trainer.optimiser.param_groups}
+        self.assertAlmostEqual(shares[0.2], 0.2 * shares[1.0])
+        for group in trainer.optimiser.param_groups:
+            for parameter in group["params"]:
+                self.assertEqual(group["weight_decay"] > 0, parameter.dim() > 1)
+
+    def test_networks_without_a_glm_learn_the_encoder_with_the_proposals(self):
+        stages = network_stages(RECIPES["paper"], make_network(configs.named("tiny-arcnn")))
+        self.assertEqual([s.name for s in stages], ["rpn", "ilm", "joint"])
+        self.assertNotIn("encoder.", stages[0].frozen)
+        self.assertIn("encoder.", stages[1].frozen)
+        self.assertEqual(stage_starts(stages, 80), [0, 20, 40, 80])
+
+    def test_rates(self):
+        recipe = Recipe("adamw", 1.0, 0.0, True, ())
+        rates = [learning_rate(recipe, step, 100, 200, 10) for step in (100, 104, 109, 110, 155, 199)]
+        self.assertTrue(numpy.allclose(rates[:4], [0.1, 0.5, 1.0, 1.0]))
+        self.assertAlmostEqual(rates[4], 0.01 + 0.99 * 0.5)
+        self.assertLess(rates[5], 0.011)
+
+    def test_average(self):
+        network = make_network(configs.named("tiny"))
+        average = Average(network, 0.9)
+        old = network.glm.conv3.bias.detach().clone()
+        with torch.no_grad():
+            network.glm.conv3.bias += 1.0
+        average.update(network, 1000)
+        self.assertTrue(torch.allclose(average.network.glm.conv3.bias, old + 0.1, atol=1e-6))
+        average.update(network, 0)  # early: (1 + 0) / (10 + 0)
+        self.assertTrue(torch.allclose(average.network.glm.conv3.bias, old + 0.1 + 0.9 * 0.9, atol=1e-6))
+
+
+class LoaderTest(unittest.TestCase):
+    def test_processes_give_the_same_samples_in_the_same_order(self):
+        config = configs.named("tiny")
+        source = ComposedSource(None, 64, "train", 0)
+        here = Loader(source, config, 5, 3, 9, workers=0)
+        ahead = Loader(source, config, 5, 3, 9, workers=2)
+        try:
+            for a, b in zip(here.take(6), ahead.take(6)):
+                for field in ("image", "levels", "boxes", "counts", "anchors", "anchor_labels", "deltas"):
+                    self.assertTrue(numpy.array_equal(getattr(a, field), getattr(b, field)), field)
+        finally:
+            ahead.close()
+
+    def test_an_error_there_is_an_error_here(self):
+        loader = Loader(broken_source, configs.named("tiny"), 0, 4, 9, workers=1)
+        try:
+            loader.take(1)
+            with self.assertRaisesRegex(LoaderError, "^pictures.bin: expected 9 bytes, found 3$"):
+                loader.take(1)
+        finally:
+            loader.close()
+
+
+class ErrorTest(Quiet):
+    def error(self, result):
+        code, _, err = result
+        self.assertEqual(code, 1)
+        self.assertTrue(err.startswith("error: ") and err.count("\n") == 1, err)
+        return err
+
+    def test_a_run_that_is_there_needs_resume_and_its_own_options(self):
+        self.assertEqual(self.run_tiny("run", images=4)[0], 0)
+        self.assertIn("--resume goes on with it", self.error(self.run_tiny("run", images=4)))
+        self.assertIn("--images: expected 4", self.error(self.run_tiny("run", "--resume", images=8)))
+        self.assertIn("config: blocks: expected", self.error(self.run_tiny("run", "--resume", name="tiny-lite",
+                                                                           images=4)))
+        path = self.path("run", "checkpoint.pt")
+        with open(path, "r+b") as file:
+            file.truncate(1000)
+        self.assertIn(path, self.error(self.run_tiny("run", "--resume", images=4)))
+
+    def test_init_takes_all_or_names_what_differs(self):
+        self.assertEqual(self.run_tiny("run", images=4)[0], 0)
+        weights = self.path("run", "weights.pt")
+        code, out, _ = self.run_tiny("tuned", "--init", weights, images=4)
+        self.assertEqual(code, 0)
+        self.assertIn("fixed_statistics=True", out)
+        self.assertIn("encoder: expected 'efficientnet-lite0', found 'resnet'",
+                      self.error(self.run_tiny("other", "--init", weights, name="tiny-lite", images=4)))
+        content = torch.load(weights, weights_only=True)
+        del content["config"]
+        content["state_dict"]["refine.conv9.weight"] = content["state_dict"].pop("refine.conv3.weight")
+        content["state_dict"]["ilm.conv3.bias"] = torch.zeros(4)
+        torch.save(content, self.path("changed.pt"))
+        err = self.error(self.run_tiny("third", "--init", self.path("changed.pt"), images=4))
+        for part in ("changed.pt", "missing ['refine.conv3.weight']", "unknown ['refine.conv9.weight']",
+                     "ilm.conv3.bias: expected shape (5,), found (4,)"):
+            self.assertIn(part, err)
+        self.assertIn("nothing.pt", self.error(self.run_tiny("fourth", "--init", self.path("nothing.pt"))))
+
+    def test_values_that_cannot_be(self):
+        self.assertIn("--batch: expected at least 1, found 0", self.error(self.run_main(
+            "--config", "tiny", "--out", self.path("x"), "--batch", 0)))
+
+
+if __name__ == "__main__":
+    unittest.main()
