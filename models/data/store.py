@@ -54,7 +54,7 @@ class BackgroundInfo:
 
 
 def split_of(family: str) -> str:
-    """The split of a family: 80 / 10 / 10 by a hash of its name, so that it never depends on what else is there."""
+    """The split of a family: 80 / 10 / 10 by a hash of its name, so that no other family matters."""
     digest = hashlib.sha256(family.encode("utf-8")).digest()
     share = int.from_bytes(digest[:8], "big") % 100
     return "train" if share < 80 else ("val" if share < 90 else "test")
@@ -78,31 +78,41 @@ class CutoutStore:
                 index = json.load(file)
         except (OSError, ValueError) as error:
             raise StoreError(f"{index_path}: expected the index of a store, found {error}") from None
-        _expect(isinstance(index, dict) and index.get("format") == FORMAT, index_path, f"format {FORMAT}",
-                index.get("format") if isinstance(index, dict) else type(index).__name__)
+        _expect(
+            isinstance(index, dict) and index.get("format") == FORMAT,
+            index_path,
+            f"format {FORMAT}",
+            index.get("format") if isinstance(index, dict) else type(index).__name__,
+        )
         self.cutouts: List[CutoutInfo] = []
         self.backgrounds: List[BackgroundInfo] = []
         try:
             self._cutout_offsets = [entry["offset"] for entry in index["cutouts"]]
             self._background_offsets = [entry["offset"] for entry in index["backgrounds"]]
             self.cutouts = [_info(CutoutInfo, i, entry) for i, entry in enumerate(index["cutouts"])]
-            self.backgrounds = [_info(BackgroundInfo, i, entry) for i, entry in enumerate(index["backgrounds"])]
+            self.backgrounds = [
+                _info(BackgroundInfo, i, entry) for i, entry in enumerate(index["backgrounds"])
+            ]
         except (KeyError, TypeError) as error:
-            raise StoreError(f"{index_path}: expected entries with all their fields, found {error!r}") from None
+            raise StoreError(
+                f"{index_path}: expected entries with all their fields, found {error!r}"
+            ) from None
         self._rgba = _map(os.path.join(self.path, CUTOUT_PIXELS), self.cutouts, self._cutout_offsets, 4)
-        self._rgb = _map(os.path.join(self.path, BACKGROUND_PIXELS), self.backgrounds, self._background_offsets, 3)
+        self._rgb = _map(
+            os.path.join(self.path, BACKGROUND_PIXELS), self.backgrounds, self._background_offsets, 3
+        )
 
     def pixels(self, index: int) -> np.ndarray:
         """(h, w, 4) uint8 RGBA of a cut-out, straight alpha, a read-only view of the file."""
         info, offset = self.cutouts[index], self._cutout_offsets[index]
         size = info.height * info.width * 4
-        return self._rgba[offset:offset + size].reshape(info.height, info.width, 4)
+        return self._rgba[offset : offset + size].reshape(info.height, info.width, 4)
 
     def background(self, index: int) -> np.ndarray:
         """(h, w, 3) uint8 RGB of a background, a read-only view of the file."""
         info, offset = self.backgrounds[index], self._background_offsets[index]
         size = info.height * info.width * 3
-        return self._rgb[offset:offset + size].reshape(info.height, info.width, 3)
+        return self._rgb[offset : offset + size].reshape(info.height, info.width, 3)
 
 
 def _info(kind, index: int, entry: Dict[str, Any]):
@@ -119,7 +129,9 @@ def _map(path: str, infos, offsets: List[int], channels: int) -> np.ndarray:
     for info, offset in zip(infos, offsets):
         ok = min(info.width, info.height) > 0 and 0 <= offset <= size
         ok = ok and info.width * info.height * channels <= size - offset
-        _expect(ok, path, f"{info.height} x {info.width} x {channels} bytes at {offset}", f"{size} bytes in all")
+        _expect(
+            ok, path, f"{info.height} x {info.width} x {channels} bytes at {offset}", f"{size} bytes in all"
+        )
         _expect(info.split in SPLITS, path, f"a split of {SPLITS}", info.split)
     return np.memmap(path, dtype=np.uint8, mode="r")
 
@@ -128,7 +140,7 @@ class StoreWriter:
     """Writes a store picture by picture; it becomes one at close(), which writes the index."""
 
     def __init__(self, path: Union[str, os.PathLike]):
-        """Starts a store in the folder `path`, which is made; raises StoreError where one is there already."""
+        """Starts a store in the folder `path`, which is made; raises StoreError where one is there."""
         self.path = os.fspath(path)
         index_path = os.path.join(self.path, INDEX)
         _expect(not os.path.exists(index_path), index_path, "a new folder", "a store")
@@ -141,17 +153,27 @@ class StoreWriter:
     def add_cutout(self, rgba: np.ndarray, family: str, source: str, licence: str, kind: str) -> None:
         """Appends a cut-out, (h, w, 4) uint8 RGBA with straight alpha, longest side <= 320 px; its split is
         split_of(family)."""
-        _expect(rgba.dtype == np.uint8 and rgba.ndim == 3 and rgba.shape[2] == 4 and min(rgba.shape) > 0, source,
-                "a picture (h, w, 4) of uint8", f"{rgba.shape} of {rgba.dtype}")
-        _expect(max(rgba.shape[:2]) <= CUTOUT_SIDE, source, f"at most {CUTOUT_SIDE} px a side", rgba.shape[:2])
+        _expect(
+            rgba.dtype == np.uint8 and rgba.ndim == 3 and rgba.shape[2] == 4 and min(rgba.shape) > 0,
+            source,
+            "a picture (h, w, 4) of uint8",
+            f"{rgba.shape} of {rgba.dtype}",
+        )
+        _expect(
+            max(rgba.shape[:2]) <= CUTOUT_SIDE, source, f"at most {CUTOUT_SIDE} px a side", rgba.shape[:2]
+        )
         _expect(kind in KINDS, source, f"a kind of {KINDS}", kind)
         entry = {"family": family, "source": source, "licence": licence, "kind": kind}
         self._append(self._cutouts, self._rgba, rgba, entry)
 
     def add_background(self, rgb: np.ndarray, source: str, licence: str, family: str) -> None:
         """Appends a background, (h, w, 3) uint8 RGB; its split is split_of(family)."""
-        _expect(rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3 and min(rgb.shape) > 0, source,
-                "a picture (h, w, 3) of uint8", f"{rgb.shape} of {rgb.dtype}")
+        _expect(
+            rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3 and min(rgb.shape) > 0,
+            source,
+            "a picture (h, w, 3) of uint8",
+            f"{rgb.shape} of {rgb.dtype}",
+        )
         entry = {"family": family, "source": source, "licence": licence}
         self._append(self._backgrounds, self._rgb, rgb, entry)
 
@@ -159,8 +181,15 @@ class StoreWriter:
     def _append(entries: List[Dict[str, Any]], file, pixels: np.ndarray, entry: Dict[str, Any]) -> None:
         offset = file.tell()
         file.write(np.ascontiguousarray(pixels).tobytes())
-        entries.append(dict(entry, split=split_of(entry["family"]), width=pixels.shape[1], height=pixels.shape[0],
-                            offset=offset))
+        entries.append(
+            dict(
+                entry,
+                split=split_of(entry["family"]),
+                width=pixels.shape[1],
+                height=pixels.shape[0],
+                offset=offset,
+            )
+        )
 
     def close(self) -> None:
         """Renames the pixel files and writes the index, in this order."""

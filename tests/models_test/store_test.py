@@ -23,7 +23,9 @@ class StoreTest(unittest.TestCase):
     def write(self):
         writer = StoreWriter(self.path)
         for i in range(5):
-            writer.add_cutout(picture(i, 7 + i, 320 - i, 4), f"family{i // 2}", f"package/{i}.png", "CC0-1.0", "photo")
+            writer.add_cutout(
+                picture(i, 7 + i, 320 - i, 4), f"family{i // 2}", f"package/{i}.png", "CC0-1.0", "photo"
+            )
         for i in range(3):
             writer.add_background(picture(10 + i, 20 + i, 9, 3), f"wall/{i}.jpg", "CC-BY-3.0", f"wall{i}")
         writer.close()
@@ -46,7 +48,9 @@ class StoreTest(unittest.TestCase):
     def test_no_store_before_close(self):
         writer = StoreWriter(self.path)
         writer.add_cutout(picture(0, 4, 4, 4), "a", "a.png", "CC0-1.0", "user")
-        with self.assertRaisesRegex(StoreError, "index.json: expected the index of a store, found no such file"):
+        with self.assertRaisesRegex(
+            StoreError, "index.json: expected the index of a store, found no such file"
+        ):
             CutoutStore(self.path)
         writer.close()
         self.assertEqual(len(CutoutStore(self.path).cutouts), 1)
@@ -63,8 +67,12 @@ class StoreTest(unittest.TestCase):
         with open(index_path, encoding="utf-8") as file:
             index = json.load(file)
         del index["cutouts"][0]["licence"]
-        for text, message in ((json.dumps(index), "licence"), ('{"format": 9}', "expected format 1, found 9"),
-                              ("[]", "expected format 1, found list"), ("{", "expected the index of a store")):
+        for text, message in (
+            (json.dumps(index), "licence"),
+            ('{"format": 9}', "expected format 1, found 9"),
+            ("[]", "expected format 1, found list"),
+            ("{", "expected the index of a store"),
+        ):
             with open(index_path, "w", encoding="utf-8") as file:
                 file.write(text)
             with self.assertRaisesRegex(StoreError, message):

@@ -1,0 +1,175 @@
+"""What every collector of cut-outs needs: trimming, resizing and refusing pictures with alpha."""
+
+import dataclasses
+import re
+import warnings
+from typing import Optional
+
+import numpy as np
+from PIL import Image
+
+from models.data.store import CUTOUT_SIDE
+
+SPECK = 0.01  # parts below this share of a picture's opaque pixels are dirt, not the thing
+SMALLEST = 32  # px, longest side that a cut-out must have
+LEAST_PIXELS = 400  # opaque pixels
+MOST_PIXELS = 40_000_000  # of a picture that is read
+OPAQUE = 128  # alpha from which a pixel belongs to the mask
+
+
+@dataclasses.dataclass
+class Candidate:
+    """A picture on its way into a store: its pixels, or the reason why it stays out."""
+
+    source: str
+    family: str = ""
+    licence: str = ""
+    kind: str = ""
+    rgba: Optional[np.ndarray] = None  # (h, w, 4) uint8, straight alpha
+    rejected: str = ""  # the reason; empty where the picture is good
+
+
+def family_of(name: str) -> str:
+    """The family of a picture or mesh: its name without digits, single letters that number it, and marks of
+    left, right and mirrored, in lower case, words joined by "-".
+
+    doorLeft, door_2 and Door are one family, as grave-a and grave-j are."""
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = re.sub(r"(?<=\d)[a-zA-Z]?(?![a-zA-Z])|\d", " ", words)
+    words = [word.lower() for word in re.split(r"[^a-zA-Z]+", words)]
+    marks = {
+        "",
+        "left",
+        "right",
+        "mirror",
+        "mirrored",
+        "l",
+        "r",
+        "new",
+        "old",
+        "photo",
+        "small",
+        "large",
+        "big",
+    }
+    kept = [word for word in words if word not in marks and len(word) > 1]
+    return "-".join(kept) or name.lower()
+
+
+def components(mask: np.ndarray) -> np.ndarray:
+    """(h, w) int labels of the 8-connected parts of a boolean mask: 0 outside, 1.. within.
+
+    By runs and a union-find over them: rows of a picture have few runs."""
+    height, width = mask.shape
+    padded = np.zeros((height, width + 2), np.int8)
+    padded[:, 1:-1] = mask
+    rows, edges = np.nonzero(np.diff(padded, axis=1))
+    rows, begins, ends = rows[::2], edges[::2], edges[1::2]
+    parent = list(range(len(rows)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first = np.searchsorted(rows, np.arange(height + 1))
+    for y in range(1, height):
+        above, here = first[y - 1], first[y]
+        while above < first[y] and here < first[y + 1]:
+            if begins[above] <= ends[here] and begins[here] <= ends[above]:
+                parent[root(here)] = root(above)
+            if ends[above] < ends[here]:
+                above += 1
+            else:
+                here += 1
+    names = {}
+    labels = np.zeros((height, width), np.int32)
+    for i in range(len(rows)):
+        labels[rows[i], begins[i] : ends[i]] = names.setdefault(root(i), len(names) + 1)
+    return labels
+
+
+def without_specks(rgba: np.ndarray) -> np.ndarray:
+    """The picture with alpha 0 in every part with under 1 % of its opaque pixels, faint edge included."""
+    labels = components(rgba[..., 3] >= 16)
+    sizes = np.bincount(labels[rgba[..., 3] >= OPAQUE], minlength=labels.max() + 1)
+    sizes[0] = 0
+    keep = sizes >= max(1.0, SPECK * sizes.sum())
+    return np.where(keep[labels][..., None], rgba, np.uint8(0))
+
+
+def fit(rgba: np.ndarray, side: int = CUTOUT_SIDE) -> np.ndarray:
+    """The picture without specks, trimmed to where its alpha is not 0, and shrunk to `side` px at most.
+
+    Shrunk in premultiplied colours, so that nothing of the colour under alpha 0 reaches the edge. Returns a
+    picture of no pixels where nothing is opaque."""
+    rgba = without_specks(rgba)
+    ys, xs = np.nonzero(rgba[..., 3])
+    if len(ys) == 0:
+        return np.zeros((0, 0, 4), np.uint8)
+    rgba = rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    scale = side / max(rgba.shape[:2])
+    if scale >= 1:
+        return np.ascontiguousarray(rgba)
+    size = (max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale)))
+    premultiplied = rgba[..., :3].astype(np.float32) * (rgba[..., 3:].astype(np.float32) / 255)
+    planes = [*np.moveaxis(premultiplied, 2, 0), rgba[..., 3].astype(np.float32)]
+    small = np.stack(
+        [np.asarray(Image.fromarray(plane).resize(size, Image.LANCZOS)) for plane in planes], axis=2
+    )
+    alpha = np.clip(small[..., 3:], 0, 255)
+    colour = small[..., :3] * 255 / np.maximum(alpha, 1)
+    result = np.concatenate([np.clip(colour, 0, 255), alpha], axis=2).round().astype(np.uint8)
+    result[result[..., 3] == 0] = 0
+    return result
+
+
+def read_rgba(path: str) -> np.ndarray:
+    """The picture in a file, (h, w, 4) uint8 RGBA, shrunk by a whole number where far larger than a cut-out.
+
+    Raises OSError where the file is no picture, or one of over 40 million pixels, which no cut-out needs."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise OSError(f"{image.width} x {image.height} px, more than {MOST_PIXELS} in all")
+                rgba = image.convert("RGBA")
+    except (
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:  # what PIL raises for damaged files
+        raise OSError(f"a damaged picture: {error}") from None
+    factor = max(rgba.size) // (2 * CUTOUT_SIDE)
+    return np.asarray(rgba.reduce(factor) if factor > 1 else rgba)
+
+
+def eroded(mask: np.ndarray, times: int) -> np.ndarray:
+    """The mask without `times` px of its rim (4-neighbours); the picture's border counts as outside."""
+    for _ in range(times):
+        inner = np.zeros_like(mask)
+        inner[1:-1, 1:-1] = (
+            mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+        )
+        mask = inner
+    return mask
+
+
+def fault(rgba: np.ndarray) -> str:
+    """Why a trimmed cut-out of any origin is of no use: "empty", "small", "see-through", "thin"; or ""."""
+    if rgba.size == 0:
+        return "empty"
+    alpha = rgba[..., 3]
+    mask = alpha >= OPAQUE
+    if max(alpha.shape) < SMALLEST or mask.sum() < LEAST_PIXELS:
+        return "small"
+    # A thing half of glass has no mask that people would agree on: what is behind shows through it.
+    core = eroded(alpha >= 16, 2)
+    if (alpha[core] < 230).sum() > 0.08 * max(1, core.sum()):
+        return "see-through"
+    # Wire frames and bare twigs: all rim, and their masks do not survive the resize to a scene.
+    if eroded(mask, 2).sum() < 0.35 * mask.sum():
+        return "thin"
+    return ""

@@ -1,0 +1,313 @@
+"""Collectors of cut-outs: families, trimming, what is refused, OBJ meshes, people's own pictures."""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import unittest
+
+import numpy as np
+from PIL import Image
+
+from models.data import backgrounds, clipart, collect, cutout, meshes, obj, own, packages, stamps
+from models.data.store import CutoutStore
+
+CUBE = """mtllib cube.mtl
+v 0 0 0
+v 1 0 0
+v 1 1 0
+v 0 1 0
+v 0 0 1
+vt 0 0
+vt 1 0
+vt 1 1
+vn 0 0 1
+usemtl red brick
+f 1/1/1 2/2/1 3/3/1
+f 1/1/1 3/3/1 4/1/1 -1/2/-1
+usemtl plain
+f 1 2 \\
+ 5
+"""
+MATERIALS = """newmtl red brick
+Kd 2 0.5 0
+Ks 0.1 0.2 0.3
+d 0.4
+map_Kd -s 2 2 1 sub dir\\Brick.PNG
+newmtl plain
+Ns 7
+"""
+
+
+def disc(side: int, radius: float, colour=(220, 90, 70)) -> np.ndarray:
+    """(side, side, 4): an opaque disc with a little shading on transparent ground."""
+    y, x = np.mgrid[:side, :side]
+    centre = side / 2 - 0.5
+    inside = (y - centre) ** 2 + (x - centre) ** 2 <= radius**2
+    rgba = np.zeros((side, side, 4), np.uint8)
+    rgba[..., 3] = np.where(inside, 255, 0)
+    for channel in range(3):
+        rgba[..., channel] = np.where(inside, np.clip(colour[channel] - y * 60 // side, 0, 255), 0)
+    return rgba
+
+
+class CutoutTest(unittest.TestCase):
+    def test_families(self):
+        for family, names in {
+            "door": ("door", "doorLeft", "door2", "door_right_3"),
+            "grave": ("grave-a", "grave-j"),
+            "fireman": ("fireman200b", "fireman240a"),
+            "pig-golden": ("pig_golden", "pig_golden2"),
+            "arm-chair": ("armChair2", "arm_chair"),
+        }.items():
+            self.assertEqual([cutout.family_of(name) for name in names], [family] * len(names))
+        self.assertEqual(cutout.family_of("747"), "747")
+        self.assertNotEqual(cutout.family_of("bedsideTable"), cutout.family_of("bed"))
+
+    def test_components_are_those_of_a_flood(self):
+        rng = np.random.default_rng(3)
+        for share in (0.2, 0.4, 0.6):
+            mask = rng.uniform(size=(23, 31)) < share
+            labels = cutout.components(mask)
+            np.testing.assert_array_equal(labels > 0, mask)
+            seen = np.zeros_like(mask)
+            for label in range(1, labels.max() + 1):
+                part = labels == label
+                flood = np.zeros_like(mask)
+                flood[tuple(np.argwhere(part)[0])] = True
+                while True:
+                    larger = own.grown(flood, 1) & mask
+                    if (larger == flood).all():
+                        break
+                    flood = larger
+                np.testing.assert_array_equal(flood, part)
+                seen |= part
+            np.testing.assert_array_equal(seen, mask)
+
+    def test_fit_trims_drops_specks_and_keeps_colour(self):
+        rgba = disc(1000, 300, (250, 10, 10))
+        rgba[..., :3][rgba[..., 3] == 0] = (0, 255, 0)  # a colour under alpha 0 that must not reach the edge
+        rgba[5:9, 5:9] = (0, 0, 255, 255)
+        small = cutout.fit(rgba)
+        self.assertEqual(small.shape, (320, 320, 4))
+        seen = small[small[..., 3] > 0].astype(int)
+        self.assertLess(seen[:, 1].max(), 16)
+        self.assertLess(seen[:, 2].max(), 16)
+        self.assertAlmostEqual(small[..., 3].sum() / 255, np.pi * 160**2, delta=400)
+        self.assertEqual(cutout.fit(np.zeros((9, 9, 4), np.uint8)).size, 0)
+        self.assertEqual(cutout.fit(disc(100, 30)).shape, (60, 60, 4))
+
+    def test_faults(self):
+        self.assertEqual(cutout.fault(cutout.fit(disc(100, 40))), "")
+        self.assertEqual(cutout.fault(np.zeros((0, 0, 4), np.uint8)), "empty")
+        self.assertEqual(cutout.fault(cutout.fit(disc(100, 9))), "small")
+        glass = disc(100, 40)
+        glass[20:60, 20:60, 3] //= 2
+        self.assertEqual(cutout.fault(glass), "see-through")
+        wire = disc(100, 45)
+        wire[..., 3] = np.where(np.arange(100)[None, :] % 8 < 3, wire[..., 3], 0)
+        self.assertEqual(cutout.fault(wire), "thin")
+
+    def test_faults_of_renders(self):
+        shaded = disc(100, 40)
+        self.assertEqual(meshes.render_fault(shaded), "")
+        for colour, reason in (
+            ((255, 255, 255), "overexposed"),
+            ((215, 215, 215), "white"),
+            ((8, 8, 8), "dark"),
+            ((90, 20, 160), "flat"),
+        ):
+            plain = shaded.copy()
+            plain[plain[..., 3] > 0, :3] = colour
+            self.assertEqual(meshes.render_fault(plain), reason)
+
+    def test_faults_of_drawings(self):
+        self.assertEqual(clipart.drawing_fault(disc(100, 49)[1:99, 1:99]), "")
+        page = disc(100, 90)
+        self.assertEqual(clipart.drawing_fault(page), "rectangle")
+        plain = disc(100, 49)
+        plain[plain[..., 3] > 0, :3] = 7
+        self.assertEqual(clipart.drawing_fault(plain), "flat")
+
+    def test_which_stamps_are_photographs(self):
+        for path in ("animals/birds/owl.png", "food/fruit/kiwi.png", "symbols/money/us/coins/010dime.png"):
+            self.assertTrue(stamps.is_photograph(path), path)
+        for path in (
+            "food/fruit/cartoon/kiwi.png",
+            "military/vehicles/bradley_mirror.png",
+            "animals/mammals/whale.png",
+            "symbols/alphabets/asl/a.png",
+            "town/flags/redflag.png",
+        ):
+            self.assertFalse(stamps.is_photograph(path), path)
+        self.assertEqual(stamps.stamp_family("symbols/money/euro/coins/010.png"), "coin")
+
+
+class ListTest(unittest.TestCase):
+    def test_the_list_of_backgrounds(self):
+        listed, regions = backgrounds.regions()
+        self.assertGreater(len(regions), 150)
+        for region in regions:
+            self.assertIn(region["package"], listed)
+            self.assertLessEqual(set(region), {"package", "file", "crop", "blur", "licence"})
+            left, top, right, bottom = region.get("crop", (0, 0, 1, 1))
+            self.assertTrue(0 <= left < right <= 1 and 0 <= top < bottom <= 1, region)
+        self.assertEqual(len({json.dumps(region, sort_keys=True) for region in regions}), len(regions))
+
+    def test_regions_are_cut_and_blurred(self):
+        pixels = np.zeros((700, 1400, 3), np.uint8)
+        pixels[:, 700:] = 255
+        image = Image.fromarray(pixels)
+        right = backgrounds.prepared(image, {"crop": [0.5, 0, 1, 1]})
+        self.assertEqual((right.shape, right.min()), ((512, 512, 3), 255))
+        self.assertEqual(backgrounds.prepared(image, {}).shape, (512, 1024, 3))
+        blurred = backgrounds.prepared(image, {"blur": True})
+        self.assertLess(np.abs(np.diff(blurred[256, :, 0].astype(int))).max(), 12)
+        self.assertEqual(backgrounds.prepared(Image.new("RGB", (90, 60)), {}).shape, (320, 480, 3))
+
+    def test_a_missing_package_is_named(self):
+        with self.assertRaisesRegex(
+            packages.MissingPackage, "expected the folder of Debian's package nothing-there"
+        ):
+            packages.folder("nothing-there", "nothing", "there")
+
+
+class ObjTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.path = os.path.join(scratch.name, "cube.obj")
+        os.mkdir(os.path.join(scratch.name, "sub dir"))
+        self.texture = os.path.join(scratch.name, "sub dir", "brick.png")
+        Image.new("RGB", (2, 2)).save(self.texture)
+        with open(os.path.join(scratch.name, "cube.mtl"), "w") as file:
+            file.write(MATERIALS)
+        self.write(CUBE)
+
+    def write(self, text: str):
+        with open(self.path, "w") as file:
+            file.write(text)
+
+    def test_parts_and_materials(self):
+        brick, plain = obj.read_obj(self.path)
+        self.assertEqual(brick.material.colour, (1.0, 0.5, 0.0))
+        self.assertEqual((brick.material.opacity, brick.material.texture), (0.4, self.texture))
+        self.assertAlmostEqual(brick.material.specular, 0.2)
+        self.assertEqual(brick.polygons, [[0, 1, 2], [0, 2, 3, 4]])
+        np.testing.assert_array_equal(brick.points, [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]])
+        np.testing.assert_array_equal(brick.texcoords, [[0, 0], [1, 0], [1, 1], [0, 0], [1, 0]])
+        np.testing.assert_array_equal(brick.normals, [[0, 0, 1]] * 5)
+        self.assertEqual((plain.material.texture, plain.material.shininess), (None, 7.0))
+        self.assertIsNone(plain.texcoords)
+        self.assertIsNone(plain.normals)
+        np.testing.assert_array_equal(plain.points, [[0, 0, 0], [1, 0, 0], [0, 0, 1]])
+
+    def test_damage_is_named(self):
+        for text, message in (
+            ("v 1 2 x\n", "cube.obj:1: expected a line of OBJ, found 'v 1 2 x'"),
+            ("v 0 0 0\nf 1 1 2\n", "cube.obj:2"),
+            ("v 0 0 0\n", "expected a mesh, found no face"),
+        ):
+            self.write(text)
+            with self.assertRaisesRegex(obj.ObjError, message):
+                obj.read_obj(self.path)
+
+
+class OwnTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = scratch.name
+        self.pictures = os.path.join(self.root, "pictures")
+        os.makedirs(os.path.join(self.pictures, "cups"))
+        self.store = os.path.join(self.root, "store")
+
+    def run_collect(self, *arguments: str):
+        """The command's exit status, output and errors."""
+        out, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            status = collect.main(["-o", self.store, *arguments])
+        return status, out.getvalue(), errors.getvalue()
+
+    def save(self, name: str, rgba: np.ndarray):
+        Image.fromarray(rgba).save(os.path.join(self.pictures, name))
+
+    def test_a_folder_becomes_a_store(self):
+        self.save("plate2.png", disc(500, 200))
+        self.save("cups/a.png", disc(90, 40))
+        self.save("cups/b.png", disc(90, 5))
+        status, out, _ = self.run_collect("--cutouts", self.pictures, "--licence", "CC0-1.0")
+        self.assertEqual(status, 0)
+        self.assertIn("2 cut-outs", out)
+        self.assertIn("rejected of cutouts: 1 small", out)
+        store = CutoutStore(self.store)
+        self.assertEqual(
+            [(c.family, c.kind, c.licence) for c in store.cutouts],
+            [("cups", "user", "CC0-1.0"), ("plate", "user", "CC0-1.0")],
+        )
+        self.assertEqual(store.pixels(1).shape, (320, 320, 4))
+
+    def test_bad_folders_are_errors(self):
+        for message in (
+            "nothing.*expected a folder",
+            "expected pictures with alpha",
+            "expected transparency",
+            "expected a picture, found",
+        ):
+            where = os.path.join(self.root, "nothing") if "nothing" in message else self.pictures
+            if "transparency" in message:
+                self.save("opaque.png", np.full((50, 50, 4), 255, np.uint8))
+            if "a picture" in message:
+                with open(os.path.join(self.pictures, "broken.png"), "w") as file:
+                    file.write("no picture")
+            status, _, errors = self.run_collect("--cutouts", where)
+            self.assertEqual(status, 1)
+            self.assertRegex(errors, "^error: .*" + message)
+
+    def test_whole_instances_of_coco(self):
+        rng = np.random.default_rng(5)
+        rgb = rng.integers(0, 256, (200, 300, 3)).astype(np.uint8)
+        Image.fromarray(rgb).save(os.path.join(self.pictures, "street.png"))
+
+        def square(number, x, y, side, **more):
+            corners = [x, y, x + side, y, x + side, y + side, x, y + side]
+            return {"id": number, "image_id": 9, "segmentation": [corners], "iscrowd": 0, **more}
+
+        annotations = [
+            square(1, 20, 20, 60),
+            square(2, 120, 20, 40),
+            square(3, 158, 20, 40),
+            square(4, 0, 100, 50),
+            square(5, 100, 100, 20),
+            square(6, 200, 100, 50, iscrowd=1),
+        ]
+        path = os.path.join(self.root, "instances.json")
+        image = {"id": 9, "file_name": "street.png", "height": 200, "width": 300, "license": 4}
+        data = {"images": [image], "annotations": annotations, "licenses": [{"id": 4, "name": "CC-BY-2.0"}]}
+        with open(path, "w") as file:
+            json.dump(data, file)
+        status, out, _ = self.run_collect("--from-coco", path, "--images", self.pictures)
+        self.assertEqual(status, 0)
+        for reason in ("2 touched", "1 border", "1 small", "1 crowd"):
+            self.assertIn(reason, out)
+        store = CutoutStore(self.store)
+        (info,) = store.cutouts
+        self.assertEqual(
+            (info.family, info.licence, info.width, info.height), ("coco/street.png", "CC-BY-2.0", 60, 60)
+        )
+        pixels = store.pixels(0)
+        np.testing.assert_array_equal(pixels[..., :3], rgb[20:80, 20:80])
+        self.assertTrue((pixels[1:-1, 1:-1, 3] == 255).all())
+        self.assertTrue(128 <= pixels[0, 5, 3] < 255)
+        data["images"][0]["width"] = 301
+        with open(path, "w") as file:
+            json.dump(data, file)
+        self.store += "2"
+        status, _, errors = self.run_collect("--from-coco", path, "--images", self.pictures)
+        self.assertEqual(status, 1)
+        self.assertRegex(errors, "street.png: expected 301 x 200 px .* found 300 x 200")
+
+
+if __name__ == "__main__":
+    unittest.main()
