@@ -6,6 +6,7 @@ from, and a fingerprint of PyTorch's own run on the probe canvas.
 """
 
 import argparse
+import hashlib
 import os
 import pickle
 import shutil
@@ -20,6 +21,7 @@ import torch
 from models import config as configs
 from models.fingerprint import fingerprint_json, run_probe
 from models.network import ExportedNetwork, Network, make_network
+from models.pretrained import listed
 from models.probe import probe_canvas
 from models.seeding import seed_weights
 
@@ -41,19 +43,30 @@ def default_exporter() -> str:
 
 
 def load_weights(network: Network, path: str) -> None:
-    """Loads a state dict, or {"state_dict": ..., "config": JSON} whose config must be this one."""
+    """Loads a state dict, {"state_dict": ..., "config": JSON}, or a training checkpoint.
+
+    Of a checkpoint the averaged weights, "ema", are taken. A config beside the weights must be this one.
+    """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise ExportError(f"{path}: expected a PyTorch weight file, found: {error}") from error
     if not isinstance(content, dict):
         raise ExportError(f"{path}: expected a state dict, found {type(content).__name__}")
-    if "state_dict" in content:
+    kind = next((key for key in ("ema", "state_dict") if key in content), None)
+    if kind is not None:
         found = content.get("config", network.config.to_json())
         if found != network.config.to_json():
             raise ExportError(f"{path}: expected weights for config {network.config.to_json()}, "
                               f"found {found}")
-        content = content["state_dict"]
+        content = content[kind]
+    if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
+        raise ExportError(f"{path}: expected a state dict, found values that are no tensors")
+    own = network.state_dict()
+    missing, unknown = sorted(set(own) - set(content)), sorted(set(content) - set(own))
+    if missing or unknown:
+        raise ExportError(f"{path}: expected the network's tensors, found missing: {listed(missing)}; "
+                          f"unknown: {listed(unknown)}")
     try:
         network.load_state_dict(content, strict=True)
     except RuntimeError as error:
@@ -176,11 +189,21 @@ def _publish(folder: str, output: str) -> List[str]:
     return published
 
 
-def export(network: Network, output: str, weights: str, exporter: str,
-           debug_outputs: bool = False, keep_batchnorm: bool = False) -> List[str]:
-    """Exports a network in eval mode and returns the paths written.
+def file_sha256(path: str) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
 
-    weights: "seeded:N" or "trained", recorded in the metadata.
+
+def export(network: Network, output: str, weights: str, exporter: str, debug_outputs: bool = False,
+           keep_batchnorm: bool = False, weights_sha256: Optional[str] = None) -> List[str]:
+    """Exports a network in eval mode, whatever mode it is in, and returns the paths written.
+
+    weights: "seeded:N" or "trained", recorded in the metadata; weights_sha256: of the file that
+    trained ones came from.
     """
     if exporter == "dynamo" and torch_version() < (2, 6):
         raise ExportError(f"--exporter dynamo: expected PyTorch 2.6 or later, found {torch.__version__}")
@@ -192,6 +215,7 @@ def export(network: Network, output: str, weights: str, exporter: str,
         "sln.config": network.config.to_json(),
         "sln.config_sha256": network.config.sha256(),
         "sln.weights": weights,
+        **({"sln.weights_sha256": weights_sha256} if weights_sha256 else {}),
         "sln.exporter": f"{exporter} {torch.__version__}",
         "sln.fingerprint": fingerprint_json(run_probe(network)),
     }
@@ -226,7 +250,8 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, choices=sorted(configs.CONFIGS))
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--weights", metavar="W.pt", help="a state dict of this config's network")
+    source.add_argument("--weights", metavar="W.pt",
+                        help="a state dict of this config's network, or a training checkpoint")
     source.add_argument("--seed", type=int, metavar="N", help="calibrated random weights (default: 0)")
     parser.add_argument("--exporter", choices=sorted(OPSETS), default=default_exporter(),
                         help="default with this PyTorch: %(default)s")
@@ -247,7 +272,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         network = build(options.config, options.seed, options.weights)
         weights = "trained" if options.weights else f"seeded:{options.seed or 0}"
         paths = export(network, options.output, weights, options.exporter, options.debug_outputs,
-                       options.keep_batchnorm)
+                       options.keep_batchnorm, file_sha256(options.weights) if options.weights else None)
     except (ExportError, configs.ConfigError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -171,12 +172,14 @@ class ExportTest(GraphChecks, unittest.TestCase):
 
     def test_trained_weights(self):
         weights, path = self.folder / "w.pt", self.folder / "w.onnx"
-        torch.save({"state_dict": self.network.state_dict(), "config": self.network.config.to_json()}, weights)
+        torch.save({"state_dict": self.network.state_dict(), "config": self.network.config.to_json()},
+                   weights)
         status, errors = run_cli("--config", "tiny", "--exporter", "torchscript", "--weights", str(weights),
                                  "-o", str(path))
         self.assertEqual((status, errors), (0, ""))
         found = metadata(onnx.load(str(path)))
-        self.assertEqual(found["sln.weights"], "trained")
+        self.assertEqual((found["sln.weights"], found["sln.weights_sha256"]),
+                         ("trained", hashlib.sha256(weights.read_bytes()).hexdigest()))
         self.assertEqual(Config.from_json(found["sln.config"]), self.network.config)
 
     def expect_error(self, pattern: str, *arguments):
