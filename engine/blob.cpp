@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "engine/blob_format.h"
+#include "engine/half.h"
 #include "engine/layer_table.h"
 
 namespace sln {
@@ -89,14 +90,16 @@ struct Blob::Impl {
   Config config;
   Metadata metadata;
   std::map<std::string, const float*> tensors;
-  size_t data_at = 0;  // offset of the first tensor in the file
+  std::map<std::string, std::vector<float>> widened;  // those that the file holds in half precision
+  size_t data_at = 0;                                 // offset of the first tensor in the file
 
   void open();
   void check_header_crc(const std::string& header) const;
   void read_metadata(const Json& header);
   void read_tensors(const Json& header);
-  const float* read_tensor(const Json& header, const TensorSpec& spec, uint64_t offset) const;
-  void check_values(const TensorSpec& spec, const float* values, uint64_t bytes) const;
+  uint64_t read_tensor(const Json& header, const TensorSpec& spec, uint64_t offset);
+  void check_crc(const TensorSpec& spec, const unsigned char* data, uint64_t bytes) const;
+  void check_finite(const TensorSpec& spec, const float* values, uint64_t count) const;
   const std::string& need(const std::string& key) const;
 };
 
@@ -159,8 +162,7 @@ void Blob::Impl::read_tensors(const Json& header) {
   uint64_t offset = 0;
   size_t count = 0;
   for (const TensorSpec& spec : blob_tensors(config)) {
-    tensors[spec.name] = read_tensor(header, spec, offset);
-    offset += static_cast<uint64_t>(element_count(spec.dims)) * 4;
+    offset += read_tensor(header, spec, offset);
     ++count;
   }
   if (offset != map->bytes() - data_at)
@@ -171,32 +173,50 @@ void Blob::Impl::read_tensors(const Json& header) {
       fail(ErrorKind::kFormat, path, ": tensor ", item.key(), " is not part of this network");
 }
 
-const float* Blob::Impl::read_tensor(const Json& header, const TensorSpec& spec, uint64_t offset) const {
+// Returns the tensor's bytes in the file.
+uint64_t Blob::Impl::read_tensor(const Json& header, const TensorSpec& spec, uint64_t offset) {
   const auto entry = header.find(spec.name);
   if (entry == header.end())
     fail(ErrorKind::kFormat, path, ": expected every tensor of the config, found that tensor ", spec.name,
          " is missing");
-  const uint64_t bytes = static_cast<uint64_t>(element_count(spec.dims)) * 4;
-  const Json expected = {{"dtype", "F32"}, {"shape", spec.dims}, {"data_offsets", {offset, offset + bytes}}};
+  const auto count = static_cast<uint64_t>(element_count(spec.dims));
+  // Half precision needs an even count: what follows would lose its alignment.
+  const bool half = count % 2 == 0 && entry->is_object() && entry->value("dtype", Json()) == Json("F16");
+  const uint64_t bytes = count * (half ? 2 : 4);
+  const Json expected = {
+      {"dtype", half ? "F16" : "F32"}, {"shape", spec.dims}, {"data_offsets", {offset, offset + bytes}}};
   if (*entry != expected)
     fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": expected ", expected.dump(), ", found ", entry->dump());
   const uint64_t available = map->bytes() - data_at;
   if (offset > available || bytes > available - offset)
     fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": expected ", offset + bytes,
          " bytes of tensors up to its end, found ", available, ": the file is truncated");
-  const auto* values = reinterpret_cast<const float*>(map->data() + data_at + offset);
-  check_values(spec, values, bytes);
-  return values;
+  const unsigned char* data = map->data() + data_at + offset;
+  check_crc(spec, data, bytes);
+  const auto* values = reinterpret_cast<const float*>(data);
+  if (half) {
+    const auto* halves = reinterpret_cast<const uint16_t*>(data);
+    std::vector<float>& wide = widened[spec.name];
+    wide.reserve(count);
+    for (uint64_t i = 0; i < count; ++i) wide.push_back(half_to_float(halves[i]));
+    values = wide.data();
+  }
+  check_finite(spec, values, count);
+  tensors[spec.name] = values;
+  return bytes;
 }
 
-void Blob::Impl::check_values(const TensorSpec& spec, const float* values, uint64_t bytes) const {
+void Blob::Impl::check_crc(const TensorSpec& spec, const unsigned char* data, uint64_t bytes) const {
   char computed[9];
-  std::snprintf(computed, sizeof computed, "%08x", crc32c(values, static_cast<size_t>(bytes)));
+  std::snprintf(computed, sizeof computed, "%08x", crc32c(data, static_cast<size_t>(bytes)));
   const std::string& stored = need("crc32c." + spec.name);
   if (stored != computed)
     fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": CRC-32C: expected ", stored, ", found ", computed,
          ": the weights are damaged");
-  for (uint64_t i = 0; i < bytes / 4; ++i)
+}
+
+void Blob::Impl::check_finite(const TensorSpec& spec, const float* values, uint64_t count) const {
+  for (uint64_t i = 0; i < count; ++i)
     if (!std::isfinite(values[i]))
       fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": expected finite weights, found ", values[i],
            " at element ", i);

@@ -1,7 +1,8 @@
-// The weight blob: a valid .safetensors file with canonical OIHW float32 weights (docs/format.md).
+// The weight blob: a valid .safetensors file with canonical OIHW weights (docs/format.md).
 //
 // Layout: u64 little-endian header length, JSON header padded with spaces so that the data begins at a multiple of 64,
-// then the tensors without gaps in the order of blob_tensors(). `__metadata__` holds, as strings:
+// then the tensors without gaps in the order of blob_tensors(), each float32 or, where that loses nothing, float16.
+// `__metadata__` holds, as strings:
 //   format_version   "1"
 //   config           the config's JSON, byte for byte as in the ONNX file
 //   config_sha256    of that string
@@ -38,7 +39,8 @@ class Blob {
   const Metadata& metadata() const;
   int64_t file_bytes() const;
 
-  // Elements of a tensor of the layer table; throws Error(kInternal) for other names. Valid while the blob lives.
+  // Elements of a tensor of the layer table as float32; throws Error(kInternal) for other names. Valid while the blob
+  // lives.
   const float* tensor(const std::string& name) const;
 
  private:
@@ -49,7 +51,8 @@ class Blob {
 
 // Writes a blob to path: to a temporary file in the same folder first, which is synchronised and renamed, or removed on
 // failure. `metadata` needs config, weights, source_sha256 and may hold fingerprint; version, hashes and CRCs are added
-// here. `tensors` must be exactly blob_tensors(config).
+// here. `tensors` must be exactly blob_tensors(config). A tensor whose values are all exactly halves is stored as
+// float16 (an even number of them, so that everything stays aligned to 4 bytes): reading gives back the same floats.
 void write_blob(const std::string& path, const Metadata& metadata, const std::vector<Tensor>& tensors);
 
 // CRC-32C (Castagnoli) of bytes, continued from crc (0 to begin).

@@ -5,6 +5,7 @@
 #include "engine/blob.h"
 #include "engine/blob_format.h"
 #include "engine/error.h"
+#include "engine/half.h"
 #include "engine/layer_table.h"
 
 namespace sln {
@@ -24,32 +25,54 @@ std::string length_bytes(size_t length) {
   return bytes;
 }
 
+// A tensor as its bytes stand in the file.
+struct Stored {
+  const Tensor* tensor;
+  std::vector<uint16_t> halves;  // empty: float32
+
+  const char* dtype() const { return halves.empty() ? "F32" : "F16"; }
+  const void* data() const { return halves.empty() ? static_cast<const void*>(tensor->data.data()) : halves.data(); }
+  size_t bytes() const { return halves.empty() ? tensor->data.size() * 4 : halves.size() * 2; }
+};
+
+// In half precision where that loses nothing; an odd number of halves would put the next tensor off its alignment.
+Stored smallest(const Tensor& tensor) {
+  Stored stored{&tensor, {}};
+  if (tensor.data.size() % 2 != 0) return stored;
+  std::vector<uint16_t> halves(tensor.data.size());
+  for (size_t i = 0; i < halves.size(); ++i)
+    if (!float_to_half(tensor.data[i], &halves[i])) return stored;
+  stored.halves = std::move(halves);
+  return stored;
+}
+
 // Length and header together, the header padded so that the data begins at a multiple of 64.
-std::string header_bytes(const Metadata& metadata, const std::vector<Tensor>& tensors) {
+std::string header_bytes(const Metadata& metadata, const std::vector<Stored>& tensors) {
   Json header = Json::object();
   if (!metadata.empty()) {
     Json strings = Json::object();
     for (const auto& [key, value] : metadata) strings[key] = value;
     header["__metadata__"] = strings;
   }
-  int64_t offset = 0;
-  for (const Tensor& tensor : tensors) {
-    const int64_t bytes = element_count(tensor.dims) * 4;
-    if (bytes != static_cast<int64_t>(tensor.data.size()) * 4)
+  size_t offset = 0;
+  for (const Stored& stored : tensors) {
+    const Tensor& tensor = *stored.tensor;
+    if (element_count(tensor.dims) != static_cast<int64_t>(tensor.data.size()))
       fail(ErrorKind::kInternal, "tensor ", tensor.name, ": shape ", to_string(tensor.dims), " does not hold ",
            tensor.data.size(), " values");
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.dims}, {"data_offsets", {offset, offset + bytes}}};
-    offset += bytes;
+    const size_t end = offset + stored.bytes();
+    header[tensor.name] = {{"dtype", stored.dtype()}, {"shape", tensor.dims}, {"data_offsets", {offset, end}}};
+    offset = end;
   }
   std::string text = header.dump();
   text.append((64 - (8 + text.size()) % 64) % 64, ' ');
   return length_bytes(text.size()) + text;
 }
 
-void write_file(const std::string& path, const std::string& header, const std::vector<Tensor>& tensors) {
+void write_file(const std::string& path, const std::string& header, const std::vector<Stored>& tensors) {
   AtomicFile file(path);
   file.write(header.data(), header.size());
-  for (const Tensor& tensor : tensors) file.write(tensor.data.data(), tensor.data.size() * 4);
+  for (const Stored& stored : tensors) file.write(stored.data(), stored.bytes());
   file.commit();
 }
 
@@ -66,7 +89,9 @@ void check_tensors(const std::string& path, const Config& config, const std::vec
 }  // namespace
 
 void write_safetensors(const std::string& path, const Metadata& metadata, const std::vector<Tensor>& tensors) {
-  write_file(path, header_bytes(metadata, tensors), tensors);
+  std::vector<Stored> stored;
+  for (const Tensor& tensor : tensors) stored.push_back({&tensor, {}});
+  write_file(path, header_bytes(metadata, stored), stored);
 }
 
 void write_blob(const std::string& path, const Metadata& metadata, const std::vector<Tensor>& tensors) {
@@ -77,12 +102,15 @@ void write_blob(const std::string& path, const Metadata& metadata, const std::ve
   full["format_version"] = kBlobVersion;
   full["config_sha256"] = sha256_hex(metadata.at("config"));
   full[kHeaderCrcKey] = kHeaderCrcZero;
-  for (const Tensor& tensor : tensors)
-    full["crc32c." + tensor.name] = hex8(crc32c(tensor.data.data(), tensor.data.size() * 4));
-  std::string header = header_bytes(full, tensors);
+  std::vector<Stored> stored;
+  for (const Tensor& tensor : tensors) {
+    stored.push_back(smallest(tensor));
+    full["crc32c." + tensor.name] = hex8(crc32c(stored.back().data(), stored.back().bytes()));
+  }
+  std::string header = header_bytes(full, stored);
   const size_t at = find_header_crc(header, path);
   header.replace(at, 8, hex8(crc32c(header.data(), header.size())));
-  write_file(path, header, tensors);
+  write_file(path, header, stored);
 }
 
 }  // namespace sln

@@ -70,6 +70,38 @@ TEST_CASE("CRC-32C of the standard's check string") {
   CHECK(sln::crc32c("56789", 5, sln::crc32c("1234", 4)) == 0xe3069283u);
 }
 
+TEST_CASE("Weights that are halves take half the room and come back the same") {
+  const std::string json = small_config_json(64);
+  const sln::Config config = sln::parse_config(json, "small");
+  auto weights = random_weights(config, 5);
+  int64_t bytes = 0;
+  for (sln::Tensor& tensor : weights) {
+    const bool rounded = tensor.dims.size() == 4;  // biases stay what they are
+    if (rounded)
+      for (float& value : tensor.data) value = std::round(value * 1024) / 1024;
+    bytes += static_cast<int64_t>(tensor.data.size()) * (rounded && tensor.data.size() % 2 == 0 ? 2 : 4);
+  }
+  const std::string path = temporary_folder() + "/halves.safetensors";
+  sln::write_blob(path, {{"config", json}, {"weights", "trained"}, {"source_sha256", std::string(64, '0')}}, weights);
+  const auto blob = Blob::open(path);
+  for (const sln::Tensor& tensor : weights)
+    CHECK(std::memcmp(blob->tensor(tensor.name), tensor.data.data(), tensor.data.size() * 4) == 0);
+  const std::string content = read_file(path);
+  uint64_t length = 0;
+  std::memcpy(&length, content.data(), 8);
+  CHECK(static_cast<int64_t>(content.size() - 8 - length) == bytes);
+
+  // A half that is no number is found where it stands.
+  std::string spoilt = content;
+  spoilt[8 + length] = '\0';
+  spoilt[8 + length + 1] = '\x7c';
+  CHECK(error_of_bytes(spoilt).find("CRC-32C") != std::string::npos);
+  const std::string wrong = edit_header(content, "\"dtype\":\"F16\"", "\"dtype\":\"F32\"");
+  CHECK(error_of_bytes(wrong).find("\"dtype\":\"F32\"") != std::string::npos);
+  CHECK(error_of_bytes(edit_header(content, "\"dtype\":\"F16\"", "\"dtype\":\"BF16\"")).find("BF16") !=
+        std::string::npos);
+}
+
 TEST_CASE("A blob is read back as written") {
   const std::string path = write_small_model("good.safetensors", 3);
   const auto blob = Blob::open(path);
