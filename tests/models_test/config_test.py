@@ -49,6 +49,49 @@ class ConfigTest(unittest.TestCase):
         with self.assertRaisesRegex(ConfigError, "demo, .*r50, r50-512, tiny, .*, found 'r51'"):
             configs.named("r51")
 
+    def test_other_texts_and_hashes(self):
+        """Files in use carry these bytes; a change would make them another network's."""
+        hashes = {
+            "tiny": "50c65770580084568e3aa7c37c9607f61b6e5513f181c4c14fd3b826568e989c",
+            "demo": "a2bd918dedfe05a8454c93e7d96097cff343187c876cca1c4b632718d9127f33",
+            "demo-arcnn": "0e0e78af4b4411d45d3d27c37c06d77cce15f377e6af226649909b06c823fcb0",
+            "demo-arcnn-visible": "0f2373bd8ddfa64e38faae6838d50a4928d196730a6ffe21434e88badc83c0b6",
+        }
+        for name, found in hashes.items():
+            self.assertEqual(configs.named(name).sha256(), found, name)
+
+    def test_demo(self):
+        demo = configs.named("demo")
+        self.assertEqual((demo.network, demo.encoder, demo.side, demo.layers, demo.roi_side, demo.max_rois),
+                         ("sln", "efficientnet-lite0", 256, 4, 28, 100))
+        self.assertEqual((demo.feature_channels, demo.head_channels, demo.stem_channels, demo.blocks),
+                         (64, 64, 32, (1, 2, 2, 3, 3, 4, 1)))
+        self.assertEqual((demo.rpn_channels, demo.rpn_stride, demo.grid), (128, 8, 32))
+        self.assertEqual((demo.mean, demo.std, demo.bn_eps), ((127.0,) * 3, (128.0,) * 3, 1e-3))
+
+    def test_baselines_differ_from_demo_in_nothing_else(self):
+        for name, layers in (("arcnn", 1), ("arcnn-visible", 2)):
+            self.assertEqual(configs.named("demo-" + name), dataclasses.replace(
+                configs.named("demo"), network=name, layers=layers, head_channels=60))
+            self.assertEqual(configs.named("tiny-" + name), dataclasses.replace(
+                configs.named("tiny-lite"), network=name, layers=layers))
+
+    def test_what_heads_see(self):
+        names = ("demo", "demo-arcnn", "tiny-arcnn-visible")
+        self.assertEqual([configs.named(name).context_channels for name in names], [69, 64, 24])
+
+    def test_networks_and_encoders_have_rules_of_their_own(self):
+        faults = (
+            ("demo-arcnn", {"layers": 2}, "layers: expected 1 for network 'arcnn', found 2"),
+            ("tiny-arcnn-visible", {"layers": 4}, "layers: expected 2 .*'arcnn-visible'"),
+            ("demo", {"blocks": (3, 4, 6, 3)}, "blocks: expected 7 .*'efficientnet-lite0'"),
+            ("r50", {"blocks": (1, 2, 2, 3, 3, 4, 1)}, "blocks: expected 4 .*'resnet'"),
+            ("tiny", {"network": "arcnn"}, "layers: expected 1"),
+        )
+        for name, changes, text in faults:
+            with self.subTest(text), self.assertRaisesRegex(ConfigError, text):
+                dataclasses.replace(configs.named(name), **changes)
+
     def test_values_that_cannot_be_built(self):
         faults = {"network": "ordernet", "encoder": "vgg", "side": 100, "layers": 0, "roi_side": 0,
                   "rpn_stride": 6, "blocks": (3, 4, 6), "anchor_ratios": (), "anchor_scales": (0.0,),

@@ -10,13 +10,13 @@ from onnx import numpy_helper
 from models import check_seed
 from models import config as configs
 from models.fingerprint import run_probe
-from models.network import SemanticsLayeringNetwork
+from models.network import make_network
 from models.seeding import round_mantissa, seed_weights
 from tests.models_test.export_test import FIXTURES
 
 
-def seeded(seed: int, name: str = "tiny") -> SemanticsLayeringNetwork:
-    network = SemanticsLayeringNetwork(configs.named(name)).eval()
+def seeded(seed: int, name: str = "tiny"):
+    network = make_network(configs.named(name)).eval()
     seed_weights(network, seed)
     return network
 
@@ -28,6 +28,36 @@ class SeedingTest(unittest.TestCase):
             figures = check_seed.statistics(network, run_probe(network))
             self.assertEqual(check_seed.requirements(network, figures), [], f"seed {seed}: {figures}")
             self.assertLess(figures["large_enough"], figures["candidates"])
+
+    def test_every_stage_of_the_other_networks_works(self):
+        for name in ("tiny-lite", "tiny-arcnn", "tiny-arcnn-visible"):
+            for seed in range(3):
+                network = seeded(seed, name)
+                figures = check_seed.statistics(network, run_probe(network))
+                faults = check_seed.requirements(network, figures)
+                self.assertEqual(faults, [], f"{name}, seed {seed}: {figures}")
+
+    def test_relu6_meets_both_bounds(self):
+        network, shares = seeded(0, "tiny-lite"), {}
+
+        def note(name):
+            def hook(_module, _inputs, output):
+                shares[name] = (float((output < 0).double().mean()), float((output > 6).double().mean()))
+            return hook
+
+        for name, module in network.encoder.named_modules():
+            if name.endswith(("expand_bn", "depthwise_bn")) or name == "stem_bn":
+                module.register_forward_hook(note(name))
+        run_probe(network)
+        self.assertEqual(len(shares), 20)
+        for name, (below, above) in shares.items():
+            self.assertGreater(below, 0.02, name)
+            self.assertGreater(above, 0.02, name)
+
+    def test_residual_branches_are_damped_and_only_they(self):
+        stages = seeded(0, "tiny-lite").encoder
+        self.assertLess(float(stages.stage5.block1.project_bn.weight.detach().max()), 0.4)
+        self.assertGreater(float(stages.stage5.block0.project_bn.weight.detach().min()), 0.6)
 
     def test_requirements_notice_idle_stages(self):
         network = seeded(0)
@@ -45,6 +75,9 @@ class SeedingTest(unittest.TestCase):
         first, second, other = seeded(1), seeded(1), seeded(2)
         for name, value in first.state_dict().items():
             self.assertTrue(torch.equal(value, second.state_dict()[name]), name)
+        lite, again = seeded(1, "tiny-arcnn"), seeded(1, "tiny-arcnn")
+        for name, value in lite.state_dict().items():
+            self.assertTrue(torch.equal(value, again.state_dict()[name]), name)
         self.assertFalse(torch.equal(first.encoder.stem.weight, other.encoder.stem.weight))
 
     def test_same_weights_as_in_the_fixture(self):
