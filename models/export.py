@@ -20,6 +20,7 @@ import torch
 
 from models import config as configs
 from models.fingerprint import fingerprint_json, run_probe
+from models.half import fold_and_round
 from models.network import ExportedNetwork, Network, make_network
 from models.pretrained import listed
 from models.probe import probe_canvas
@@ -259,6 +260,8 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
                         help="append features, rpn_objectness, rpn_deltas, instance_layers")
     parser.add_argument("--keep-batchnorm", action="store_true",
                         help="leave BatchNormalization nodes in the graph (torchscript only)")
+    parser.add_argument("--half", action="store_true", help="fold BN and round convolution weights to halves, "
+                        "which `sln import` then stores in two bytes each")
     parser.add_argument("--threads", type=int, metavar="T", help="PyTorch's threads")
     parser.add_argument("-o", "--output", required=True, metavar="X.onnx")
     return parser.parse_args(arguments)
@@ -269,7 +272,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
+        if options.half and options.keep_batchnorm:
+            raise ExportError("--half: folds BN, expected no --keep-batchnorm beside it, found it")
         network = build(options.config, options.seed, options.weights)
+        if options.half:
+            fold_and_round(network)
         weights = "trained" if options.weights else f"seeded:{options.seed or 0}"
         paths = export(network, options.output, weights, options.exporter, options.debug_outputs,
                        options.keep_batchnorm, file_sha256(options.weights) if options.weights else None)
