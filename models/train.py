@@ -23,7 +23,7 @@ from models import config as configs  # noqa: E402
 from models.training import checkpoint  # noqa: E402
 from models.training.loader import LoaderError  # noqa: E402
 from models.training.optimiser import ENCODER_SHARE, RECIPES  # noqa: E402
-from models.training.sources import ComposedSource, validation_scenes  # noqa: E402
+from models.training.sources import AnnotatedSource, ComposedSource  # noqa: E402
 from models.training.trainer import (Options, Pace, Run, Trainer, TrainingError,  # noqa: E402
                                      initialise_weights)
 
@@ -66,7 +66,12 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, choices=sorted(configs.CONFIGS))
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, outside of the sources")
-    parser.add_argument("--store", metavar="STORE", help="cut-outs to compose scenes of (default: drawn shapes)")
+    scenes = parser.add_mutually_exclusive_group()
+    scenes.add_argument("--store", metavar="STORE", help="cut-outs to compose scenes of (default: drawn shapes)")
+    scenes.add_argument("--annotations", metavar="FILE", help="annotated images instead, of any format that "
+                        "models.readers knows")
+    parser.add_argument("--images-dir", metavar="DIR", help="where their images are (default: beside FILE)")
+    parser.add_argument("--val-annotations", metavar="FILE", help="annotated images to validate on")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", metavar="FILE", help="start from a checkpoint's or weight file's weights")
     start.add_argument("--pretrained", metavar="FILE", nargs="?", const="", help="pretrained encoder weights; "
@@ -103,7 +108,7 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
     """The run's options: stored ones on a resume, from which the command line may not differ."""
     given = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Options)
              if getattr(arguments, field.name, None) is not None}
-    given["scenes"] = "shapes" if arguments.store is None else "store"
+    given["scenes"] = "annotations" if arguments.annotations else "store" if arguments.store else "shapes"
     if stored is not None:
         known = dataclasses.asdict(Options())
         merged = {**known, **{name: value for name, value in stored.items() if name in known}}
@@ -156,6 +161,16 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
     return trainer
 
 
+def make_source(arguments: argparse.Namespace, side: int, seed: int):
+    """Where the run's scenes come from, for training and validation."""
+    if arguments.annotations is not None:
+        return AnnotatedSource(arguments.annotations, arguments.images_dir, side, seed, arguments.val_annotations)
+    for name in ("images_dir", "val_annotations"):
+        if getattr(arguments, name) is not None:
+            raise TrainingError(f"--{name.replace('_', '-')}: expected --annotations beside it, found none")
+    return ComposedSource(arguments.store, side, "train", seed)
+
+
 def main(arguments: Optional[List[str]] = None) -> int:
     options = parse_arguments(arguments)
     if options.threads:
@@ -164,12 +179,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
         os.makedirs(options.out, exist_ok=True)
         device = torch.device(options.device)
         trainer = make_trainer(options, device)
-        side = trainer.network.config.side
-        scenes = validation_scenes(options.store, side, options.validation_scenes)
+        source = make_source(options, trainer.network.config.side, trainer.options.seed)
+        scenes = source.validation(options.validation_scenes)
         pace = Pace(options.out, options.workers, options.log_every, options.validate_every,
                     options.checkpoint_minutes, options.stop_at)
         print(f"{options.config}: {trainer.options}", flush=True)
-        Run(trainer, ComposedSource(options.store, side, "train", trainer.options.seed), scenes, pace).go()
+        Run(trainer, source, scenes, pace).go()
     except (configs.ConfigError, checkpoint.CheckpointError, TrainingError, LoaderError, ValueError,
             OSError) as error:
         print(f"error: {error}", file=sys.stderr)

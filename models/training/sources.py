@@ -4,9 +4,13 @@ between processes is only this: a few names and numbers."""
 import dataclasses
 from typing import Callable, List, Optional
 
+import numpy
+
 from models.scene import Scene
+from models.training.resample import fit, vary
 
 VALIDATION_SEED = 1  # of composed validation scenes, whatever the run's seed: runs stay comparable
+_SHUFFLE_STREAM, _VIEW_STREAM = 3, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +28,50 @@ class ComposedSource:
         return SceneMaker(None if self.store is None else CutoutStore(self.store), side=self.side,
                           split=self.split, seed=self.seed).scene
 
+    def validation(self, count: int) -> List[Scene]:
+        """The first `count` scenes of the split "val"."""
+        make = dataclasses.replace(self, split="val", seed=VALIDATION_SEED)()
+        return [make(number) for number in range(count)]
 
-def validation_scenes(store: Optional[str], side: int, count: int) -> List[Scene]:
-    """The first `count` scenes of the split "val"."""
-    make = ComposedSource(store, side, "val", VALIDATION_SEED)()
-    return [make(number) for number in range(count)]
+
+@dataclasses.dataclass(frozen=True)
+class AnnotatedSource:
+    """Random views of annotated images: every epoch all of them once, in an order of its own."""
+
+    path: str
+    images: Optional[str]
+    side: int
+    seed: int
+    validation_path: Optional[str] = None
+
+    def __call__(self) -> Callable[[int], Scene]:
+        from models import readers
+        scenes = readers.read(self.path, images=self.images)
+        if len(scenes) == 0:
+            raise readers.ReadError(f"{self.path}: expected annotated images, found none")
+
+        def make(number: int) -> Scene:
+            epoch, position = divmod(number, len(scenes))
+            order = numpy.random.Generator(numpy.random.PCG64([self.seed, _SHUFFLE_STREAM, epoch]))
+            index = int(order.permutation(len(scenes))[position])
+            random = numpy.random.Generator(numpy.random.PCG64([self.seed, _VIEW_STREAM, number]))
+            return vary(self._with_image(scenes, index), self.side, random)
+
+        return make
+
+    def _with_image(self, scenes, index: int) -> Scene:
+        from models import readers
+        scene = scenes.scene(index)
+        if scene.image is None:
+            raise readers.ReadError(f"{self.path}: {scene.file_name}: expected the image beside the file or "
+                                    f"under --images-dir, found none")
+        return scene
+
+    def validation(self, count: int) -> List[Scene]:
+        """Up to `count` whole images of the validation file, evenly from all of it; none without one."""
+        if self.validation_path is None:
+            return []
+        from models import readers
+        scenes = readers.read(self.validation_path, images=self.images)
+        chosen = numpy.unique(numpy.linspace(0, max(0, len(scenes) - 1), min(count, len(scenes))).astype(int))
+        return [fit(self._with_image(scenes, int(i)), self.side) for i in chosen]

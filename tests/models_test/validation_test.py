@@ -8,7 +8,7 @@ import torch
 from models import config as configs
 from models.network import make_network
 from models.scene import Scene, SceneObject, list_order
-from models.training.sources import validation_scenes
+from models.training.sources import ComposedSource
 from models.training.trainer import initialise_weights
 from models.training.validation import (Detection, Tally, Validator, decode, depth_order, largest_region,
                                         mask_iou, mask_nms)
@@ -88,7 +88,7 @@ class DecodeTest(unittest.TestCase):
 class TallyTest(unittest.TestCase):
     def test_the_right_answer_gets_full_marks(self):
         config, tally = configs.named("demo"), Tally()
-        scenes = validation_scenes(None, 128, 3)
+        scenes = ComposedSource(None, 128, "train", 0).validation(3)
         for scene in scenes:
             tally.add(scene, mask_nms(right_detections(scene, config)))
         figures = tally.figures(len(scenes))
@@ -118,7 +118,7 @@ class TallyTest(unittest.TestCase):
         for name in ("tiny-lite", "tiny-arcnn-visible"):
             network = make_network(configs.named(name)).eval()
             initialise_weights(network, 0)
-            validator = Validator(network, validation_scenes(None, 64, 2), torch.device("cpu"))
+            validator = Validator(network, ComposedSource(None, 64, "train", 0).validation(2), torch.device("cpu"))
             figures = validator.run(network.state_dict())
             self.assertEqual(figures, validator.run(network.state_dict()))
             self.assertTrue(all(numpy.isfinite(value) for value in figures.values()), figures)
