@@ -17,6 +17,7 @@ LONGEST = 13  # groups of 5 bits that an int64 may take
 POLYGON_SCALE = 5.0  # the rule's grid is 5 times finer than the pixels
 FARTHEST = 1e6  # pixels; the walk's cost grows with the outline, so that a typing error must not run on
 SHORTEST_POLYGON = 6  # numbers: three corners
+LONGEST_SIDE = 65535  # pixels, as in the engine
 
 
 class RleError(ValueError):
@@ -67,8 +68,8 @@ def _count_values(text: Union[str, bytes]) -> numpy.ndarray:
 def _size_of(rle: Rle) -> List[int]:
     size = rle.get("size") if isinstance(rle, dict) else None
     if not isinstance(size, (list, tuple)) or len(size) != 2 or \
-            not all(isinstance(side, (int, numpy.integer)) and side >= 0 for side in size):
-        raise RleError(f"size: expected [height, width], found {size!r}")
+            not all(isinstance(side, (int, numpy.integer)) and 0 <= side <= LONGEST_SIDE for side in size):
+        raise RleError(f"size: expected [height, width] of at most {LONGEST_SIDE}, found {str(size)[:60]}")
     return [int(side) for side in size]
 
 
@@ -80,7 +81,8 @@ def counts_of(rle: Rle) -> numpy.ndarray:
         values = _count_values(counts)
     elif isinstance(counts, (list, tuple)) and counts and \
             all(isinstance(count, (int, numpy.integer)) for count in counts):
-        values = numpy.asarray(counts, numpy.int64)
+        # Capped, so that no number is too large for an array; such a count is too large for the mask too.
+        values = numpy.array([max(-1, min(int(count), height * width + 1)) for count in counts], numpy.int64)
     else:
         raise RleError(f"counts: expected a text or a list of whole numbers, found {type(counts).__name__}")
     if values.min() < 0:

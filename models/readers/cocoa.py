@@ -117,7 +117,7 @@ def entries(path: str, document: Dict[str, Any], images: Optional[str], author: 
     for place, annotation in enumerate(annotations):
         if not isinstance(annotation, dict) or not isinstance(annotation.get("regions"), list):
             raise ReadError(f"{path}: annotations[{place}]: expected a list of \"regions\", found none")
-        if annotation.get("image_id") not in records:
+        if not isinstance(annotation.get("image_id"), int) or annotation["image_id"] not in records:
             raise ReadError(f"{path}: annotations[{place}]: expected the id of an image in the file, found "
                             f"{annotation.get('image_id')!r}")
     chosen = _chosen(path, annotations, author)

@@ -17,6 +17,7 @@ from models import rle
 from models.scene import SceneObject
 
 OUTSIDE_TOLERANCE = 1.0  # pixels that a polygon's corner may lie outside of the image
+MOST_PIXELS = 1 << 28  # of an image, as in the engine
 
 
 class ReadError(ValueError):
@@ -242,6 +243,12 @@ def overlaps(masks: Sequence[numpy.ndarray]) -> numpy.ndarray:
     return shared
 
 
+def are_sides(width: Any, height: Any) -> bool:
+    """Whether these are sides in pixels that an image may have."""
+    return all(type(side) is int and 1 <= side <= rle.LONGEST_SIDE for side in (width, height)) and \
+        width * height <= MOST_PIXELS
+
+
 def image_records(path: str, document: Dict[str, Any]) -> Dict[Any, Dict[str, Any]]:
     """The entries of `images` by id, each with a file name; ReadError for what is no such list."""
     records = document.get("images")
@@ -262,11 +269,11 @@ def size_of_record(path: str, record: Dict[str, Any], images: Optional[str], mas
                    ) -> Tuple[int, int]:
     """(width, height) as annotated, else of the first RLE among `masks`, else of the image file."""
     width, height = record.get("width"), record.get("height")
-    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+    if are_sides(width, height):
         return width, height
     for mask in masks:
         size = mask.get("size") if isinstance(mask, dict) else None
-        if isinstance(size, list) and len(size) == 2 and all(isinstance(s, int) and s > 0 for s in size):
+        if isinstance(size, list) and len(size) == 2 and are_sides(*size):
             return size[1], size[0]
     found = image_path(path, record["file_name"], images)
     if found is None:

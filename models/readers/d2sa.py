@@ -13,6 +13,8 @@ objects are is in front; where that is even, the lower `order` is.
 
 from typing import Any, Dict, List, Optional, Sequence
 
+import numpy
+
 from models.readers import common, instances
 from models.readers.cocoa import front_of_constraint
 from models.readers.common import Draft, Entry
@@ -55,14 +57,15 @@ class D2saEntry(InstancesEntry):
 
     def set_order(self, draft: Draft, annotations: Sequence[Annotation]) -> None:
         """See InstancesEntry."""
-        texts = {text for text in (part(a, "depth_constraint") for a in self.annotations) if text}
+        given = [part(annotation, "depth_constraint") for annotation in self.annotations]
+        texts = {text for text in given if text and isinstance(text, str)}
         if len(texts) > 1:
             draft.remarks.append(f"depth_constraint: expected one text for the image, found {len(texts)} "
                                  "(not used)")
         if len(texts) == 1:
             front = front_of_constraint(texts.pop(), len(self.annotations), draft)
             kept = [region - 1 for region in draft.regions]
-            draft.front, draft.order_rule = front[kept][:, kept], "depth_constraint"
+            draft.front, draft.order_rule = front[numpy.ix_(kept, kept)], "depth_constraint"
             return
         ranks = [common.number(part(annotation, "order")) for annotation in annotations]
         draft.front = common.fill(common.front_by_masks(draft.objects), common.front_by_rank(ranks))

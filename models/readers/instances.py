@@ -66,14 +66,14 @@ def group(path: str, document: Dict[str, Any], images: Optional[str], mask_keys:
     by_image: Dict[Any, List[Annotation]] = {}
     left_out = 0
     for place, annotation in enumerate(document["annotations"]):
-        if not isinstance(annotation, dict) or annotation.get("image_id") not in records:
-            found = annotation.get("image_id") if isinstance(annotation, dict) else type(annotation).__name__
+        found = annotation.get("image_id") if isinstance(annotation, dict) else type(annotation).__name__
+        if not isinstance(found, int) or found not in records:
             raise ReadError(f"{path}: annotations[{place}]: expected the id of an image in the file, "
                             f"found {found!r}")
         if annotation.get("iscrowd") or annotation.get("ignore"):
             left_out += 1
         else:
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
+            by_image.setdefault(found, []).append(annotation)
     if left_out:
         log.append(f"{path}: {left_out} annotations marked as crowd or ignored are left out")
     if len(by_image) < len(records):

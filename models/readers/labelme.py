@@ -101,7 +101,7 @@ class LabelmeEntry(Entry):
     def draft(self) -> Draft:
         """See Entry."""
         draft = Draft()
-        groups: Dict[Tuple[str, Any], SceneObject] = {}
+        groups: Dict[Tuple[str, str], SceneObject] = {}
         parts: List[Tuple[int, Shape, SceneObject]] = []
         for region, shape in enumerate(self.shapes, start=1):
             if (shape.get("shape_type") or "polygon") not in KINDS:
@@ -111,8 +111,8 @@ class LabelmeEntry(Entry):
             mask = self._mask(shape, region, draft)
             if mask is None:
                 continue
-            key = (str(shape.get("label")), shape.get("group_id"))
-            if key[1] is not None and key in groups:
+            key = (str(shape.get("label")), str(shape.get("group_id")))
+            if shape.get("group_id") is not None and key in groups:
                 groups[key].amodal |= mask
                 continue
             groups[key] = SceneObject(amodal=mask, name=key[0])
@@ -131,7 +131,7 @@ def _entry(path: str, document: Any, images: Optional[str]) -> LabelmeEntry:
         raise ReadError(f"{path}: expected labelme's list of \"shapes\", found {type(shapes).__name__}")
     file_name = str(document.get("imagePath") or "")
     width, height = document.get("imageWidth"), document.get("imageHeight")
-    if not isinstance(width, int) or not isinstance(height, int) or width < 1 or height < 1:
+    if not common.are_sides(width, height):
         found = common.image_path(path, file_name, images) if file_name else None
         if found is None:
             raise ReadError(f"{path}: expected \"imageWidth\" and \"imageHeight\", found {width!r} and "

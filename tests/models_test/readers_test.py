@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import os
+import random
 import tempfile
 import unittest
 
@@ -353,8 +354,8 @@ class LayersTest(ReadersTest):
 
     def test_pieces_against_flood_fill(self):
         for seed in range(40):
-            random = numpy.random.RandomState(seed)
-            mask = random.random_sample((random.randint(1, 14), random.randint(1, 14))) < 0.55
+            source = numpy.random.RandomState(seed)
+            mask = source.random_sample((source.randint(1, 14), source.randint(1, 14))) < 0.55
             left, largest = {(int(y), int(x)) for y, x in numpy.argwhere(mask)}, 0
             while left:
                 queue, size = [left.pop()], 0
@@ -387,6 +388,26 @@ class LayersTest(ReadersTest):
                 readers.read(path)
 
 
+def damage(document, source, values):
+    """Replaces, removes or doubles one value somewhere in the document."""
+    place = document
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            return
+        key = source.choice(keys)
+        if not isinstance(place[key], (dict, list)) or source.random() < 0.15:
+            break
+        place = place[key]
+    kind = source.random()
+    if kind < 0.7:
+        place[key] = copy.deepcopy(source.choice(values))
+    elif kind < 0.85 or isinstance(place, dict):
+        del place[key]
+    else:
+        place.append(copy.deepcopy(place[key]))
+
+
 class ReadTest(ReadersTest):
     def test_images_are_found_loaded_and_checked(self):
         found = self.read("cocoa.json")
@@ -411,6 +432,26 @@ class ReadTest(ReadersTest):
         self.assertEqual(self.read("kins_2019.json", format="coco").format, "coco")
         with self.assertRaisesRegex(ReadError, "expected a format out of auto, cocoa, .*found 'voc'"):
             self.read("coco.json", format="voc")
+
+    def test_damaged_files_give_errors_or_scenes(self):
+        """Values replaced, removed and doubled at random: nothing but ReadError may come of it."""
+        values = (None, 0, -1, 7, 1e300, 2 ** 70, "", "x", "1-2", [], {}, [[]], [1, 2], True, [None],
+                  {"size": [6, 8], "counts": "x"}, {"size": [6, 8], "counts": [2 ** 70]}, [0, 0, 4, 0, 4, 4])
+        names = sorted(name for name in os.listdir(FIXTURES) if name.endswith(".json"))
+        outcomes = {"read": 0, "refused": 0}
+        for seed in range(400):
+            source = random.Random(seed)
+            document = fixture(source.choice(names))
+            for _ in range(source.randint(1, 3)):
+                damage(document, source, values)
+            try:
+                for scene in readers.read(self.write(document)):
+                    scenes.level_maps(scene)
+                outcomes["read"] += 1
+            except ReadError as error:
+                self.assertIn("changed.json", str(error))
+                outcomes["refused"] += 1
+        self.assertGreater(min(outcomes.values()), 50, outcomes)
 
     def test_errors_name_the_file(self):
         text = os.path.join(self.folder, "text.json")
