@@ -9,6 +9,7 @@ namespace sln::apps {
 void add_import(CLI::App* app, int* status);
 void add_info(CLI::App* app, int* status);
 void add_run(CLI::App* app, int* status);
+void add_eval(CLI::App* app, int* status);
 void add_bench(CLI::App* app, int* status);
 
 }  // namespace sln::apps

@@ -1,4 +1,4 @@
-// The command line: sln import | info | run | bench.
+// The command line: sln import | info | run | eval | bench.
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   add_import(&app, &status);
   add_info(&app, &status);
   add_run(&app, &status);
+  add_eval(&app, &status);
   add_bench(&app, &status);
   app.footer(
       "Exit status: 0 done, 1 wrong usage or nothing could be done, 2 some images failed and the others are done.");

@@ -1,9 +1,8 @@
-// SHA-256 (FIPS 180-4), for identifying configs and source files, not for security.
+#include "engine/sha256.h"
+
 #include <array>
 #include <cstdint>
 #include <cstring>
-
-#include "engine/config.h"
 
 namespace sln {
 namespace {

@@ -7,7 +7,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
-FOLDERS = ("kernels", "engine", "importer", "apps", "benchmarks", "models", "tests")
+FOLDERS = ("kernels", "engine", "importer", "evaluation", "apps", "benchmarks", "models", "tests")
 
 
 def includes(pattern):
@@ -56,7 +56,11 @@ class IncludeRules(unittest.TestCase):
         self.check("importer/passes/*", [shared, r"importer/.*"])
 
     def test_apps_use_the_public_headers_only(self):
-        self.check("apps/*", [r"engine/sln\.h", r"importer/importer\.h", r"apps/.*"])
+        self.check("apps/*", [r"engine/sln\.h", r"importer/importer\.h", r"evaluation/\w+\.h", r"apps/.*"])
+
+    def test_evaluation_knows_nothing_of_the_network(self):
+        # Figures must not depend on the code that they judge; errors and hashes are all that it shares.
+        self.check("evaluation/*", [r"engine/(error|sha256)\.h", r"evaluation/\w+\.h"])
 
     def test_benchmarks(self):
         # They check a result against the naive loops before they time it.
@@ -64,7 +68,7 @@ class IncludeRules(unittest.TestCase):
                    [r"engine/sln\.h", r"kernels/\w+\.h", r"kernels/cpu/parallel\.h", r"tests/naive/\w+\.h", r"benchmarks/.*"])
 
     def owners(self, fragment):
-        return {file for folder in ("kernels", "engine", "importer", "apps", "benchmarks")
+        return {file for folder in ("kernels", "engine", "importer", "evaluation", "apps", "benchmarks")
                 for file, name in includes(f"{folder}/**/*") if fragment(name)}
 
     def test_protobuf_is_known_to_one_file(self):
