@@ -11,6 +11,7 @@ from torch import nn
 from models.config import Config, ConfigError
 
 FORMAT = 1
+ONNX_PREFIX = "network."  # of the names of weights in an exported graph
 KEYS = ("format", "config", "step", "images", "model", "ema", "optimizer", "options")
 
 
@@ -67,6 +68,36 @@ def read_checkpoint(path: str) -> Dict[str, Any]:
     return content
 
 
+def read_onnx(path: str) -> Dict[str, Any]:
+    """{"config", "state_dict"} of an exported graph, fp16 widened. BN must have been kept in it, since
+    what is folded cannot be trained on as before."""
+    import onnx
+    from onnx import numpy_helper
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # onnx and protobuf raise all sorts
+        raise CheckpointError(f"{path}: expected an ONNX file, found: {error}") from error
+    arrays = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    state = {name[len(ONNX_PREFIX):]: torch.from_numpy(array.copy()).float()
+             for name, array in arrays.items() if name.startswith(ONNX_PREFIX)}
+    if not any(name.endswith("running_mean") for name in state):
+        raise CheckpointError(f"{path}: expected a graph exported with --keep-batchnorm, found its normalisation "
+                              f"folded into the convolutions")
+    config = {item.key: item.value for item in model.metadata_props}.get("sln.config")
+    return {"state_dict": state, **({} if config is None else {"config": config})}
+
+
+def find_weights(path: str) -> str:
+    """A file as it is; of a folder its weights.pt or, without one, its one *.onnx."""
+    if not os.path.isdir(path):
+        return path
+    names = sorted(os.listdir(path))
+    found = [name for name in names if name == "weights.pt"] or [n for n in names if n.endswith(".onnx")]
+    if len(found) != 1:
+        raise CheckpointError(f"{path}: expected weights.pt or one *.onnx in the folder, found {found}")
+    return os.path.join(path, found[0])
+
+
 def weights_of(content: Dict[str, Any]) -> Dict[str, torch.Tensor]:
     """The weights in a checkpoint (the averaged ones), in {"state_dict": ...}, or a bare state dict."""
     return content.get("ema", content.get("state_dict", content))
@@ -87,7 +118,8 @@ def initialise(network: nn.Module, path: str) -> None:
 
     The side, and with it anchors and limits, may differ from the file's: no weight depends on them.
     """
-    content = read(path)
+    path = find_weights(path)
+    content = read_onnx(path) if path.endswith(".onnx") else read(path)
     found = stored_config(path, content)
     wanted = network.config
     for field in ("network", "encoder", "layers", "head_channels", "feature_channels"):
@@ -100,8 +132,10 @@ def initialise(network: nn.Module, path: str) -> None:
                   for name in own if name in given and own[name].shape != given[name].shape]
     except AttributeError as error:
         raise CheckpointError(f"{path}: expected a state dict, found values that are no tensors") from error
-    missing, extra = sorted(set(own) - set(given)), sorted(set(given) - set(own))
+    # Counters of BN are not in a graph, and nothing depends on them.
+    missing = sorted(name for name in set(own) - set(given) if not name.endswith("num_batches_tracked"))
+    extra = sorted(set(given) - set(own))
     if missing or extra or shapes:
         raise CheckpointError(f"{path}: missing {missing[:5]}, unknown {extra[:5]}, {'; '.join(shapes[:5])}"
                               .rstrip(", "))
-    network.load_state_dict(given)
+    network.load_state_dict({**own, **given})

@@ -13,8 +13,10 @@ import torch
 
 from models import config as configs
 from models import train
+from models.export import export
 from models.network import make_network
 from models.scene import Scene, SceneObject, list_order
+from models.seeding import seed_weights
 from models.training import checkpoint
 from models.training.loader import Loader, LoaderError
 from models.training.optimiser import RECIPES, Average, Recipe, learning_rate, network_stages, stage_starts
@@ -283,6 +285,24 @@ class ErrorTest(Quiet):
                      "ilm.conv3.bias: expected shape (5,), found (4,)"):
             self.assertIn(part, err)
         self.assertIn("nothing.pt", self.error(self.run_tiny("fourth", "--init", self.path("nothing.pt"))))
+
+    def test_init_takes_an_exported_graph_with_its_normalisation(self):
+        network = make_network(configs.named("tiny-lite")).eval()
+        seed_weights(network, 3)
+        with contextlib.redirect_stderr(io.StringIO()):
+            export(network, self.path("kept.onnx"), "seeded:3", "torchscript", keep_batchnorm=True)
+            export(network, self.path("folded.onnx"), "seeded:3", "torchscript")
+        fresh = make_network(configs.named("tiny-lite"))
+        checkpoint.initialise(fresh, self.path("kept.onnx"))
+        counters = {k: v for k, v in fresh.state_dict().items() if k.endswith("num_batches_tracked")}
+        self.same({**network.state_dict(), **counters}, fresh.state_dict())
+        with self.assertRaisesRegex(checkpoint.CheckpointError, "folded.onnx: expected .*--keep-batchnorm"):
+            checkpoint.initialise(fresh, self.path("folded.onnx"))
+        with self.assertRaisesRegex(checkpoint.CheckpointError, r"one \*.onnx in the folder, found \['folded.onnx', "
+                                                                r"'kept.onnx'\]"):
+            checkpoint.initialise(fresh, self.path())
+        os.remove(self.path("folded.onnx"))
+        checkpoint.initialise(fresh, self.path())
 
     def test_values_that_cannot_be(self):
         self.assertIn("--batch: expected at least 1, found 0", self.error(self.run_main(
