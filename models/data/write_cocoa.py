@@ -86,7 +86,9 @@ def _dump(content: Any):
 
 def _append(archive: zipfile.ZipFile, name: str, array: numpy.ndarray) -> None:
     # One array at a time: all of a large set would not fit into memory.
-    with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as file:
+    entry = zipfile.ZipInfo(name + ".npy")  # with a fixed date: the same scenes give the same bytes
+    entry.compress_type = archive.compression
+    with archive.open(entry, "w", force_zip64=True) as file:
         numpy.lib.format.write_array(file, numpy.ascontiguousarray(array), allow_pickle=False)
 
 

@@ -193,6 +193,7 @@ class FilesTest(unittest.TestCase):
                              + [f"test_{n:06d}.png" for n in range(2, 7)])
             found = json.loads(pathlib.Path(folder, "annotations.json").read_text())
             stored = numpy.load(pathlib.Path(folder, "levels.npz"))
+            self.assertLess(pathlib.Path(folder, "levels.npz").stat().st_size, 5 * 15 * SIDE * SIDE / 10)
             hidden_pixels = 0
             for entry, annotation in zip(found["images"], found["annotations"]):
                 with Image.open(pathlib.Path(folder, entry["file_name"])) as image:
