@@ -1,9 +1,11 @@
-// Times the convolution on the shapes of the network (r50 at side 1024) and on a few that stress it.
+// Times the convolution on the shapes of the network (r50 at side 1024) and on a few that stress it, and the depthwise
+// convolution on those of EfficientNet-lite0 at side 256.
 //
 //   ops_benchmark [--threads N] [--filter TEXT] [--seconds S] [--clock wall|cpu]
 //
 // Each case is first verified on sampled outputs against the definition, then warmed up and run for at least S seconds.
-// FLOPs are 2 * outputs * window * channels, of the real channels; the peak is measured in the same run. A sample
+// FLOPs are 2 * outputs * window * channels, of the real channels; the peak is measured in the same run. For depthwise
+// cases the bytes of both maps per second are shown too: these are bound by the caches more often than not. A sample
 // during which the threads had less than 97 % of their processors' time says more about the neighbours than about the
 // kernel: it is dropped and counted.
 #include <time.h>
@@ -21,8 +23,10 @@
 
 #include "kernels/conv.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/depthwise.h"
 #include "kernels/isa.h"
 #include "tests/naive/conv.h"
+#include "tests/naive/depthwise.h"
 
 namespace {
 
@@ -59,6 +63,18 @@ constexpr Case kCases[] = {
     {"3x3 262->256 @100x28", 100, 28, 262, 272, 256, 3, 1, 1, false},
     {"3x3 256->256 @100x28", 100, 28, 256, 256, 256, 3, 1, 1, false},
     {"3x3 256->5 @100x28", 100, 28, 256, 256, 5, 3, 1, 1, false},
+};
+
+struct DepthwiseCase {
+  const char* name;
+  int side, channels, kernel, stride;
+};
+
+constexpr DepthwiseCase kDepthwiseCases[] = {
+    {"dw 3x3 32 @128", 128, 32, 3, 1},   {"dw 3x3/2 96 @128", 128, 96, 3, 2}, {"dw 3x3 144 @64", 64, 144, 3, 1},
+    {"dw 5x5/2 144 @64", 64, 144, 5, 2}, {"dw 5x5 240 @32", 32, 240, 5, 1},   {"dw 3x3/2 240 @32", 32, 240, 3, 2},
+    {"dw 3x3 480 @16", 16, 480, 3, 1},   {"dw 5x5 672 @16", 16, 672, 5, 1},   {"dw 5x5/2 672 @16", 16, 672, 5, 2},
+    {"dw 5x5 1152 @8", 8, 1152, 5, 1},   {"dw 3x3 1152 @8", 8, 1152, 3, 1},
 };
 
 struct Options {
@@ -125,6 +141,52 @@ struct Workload {
   std::unique_ptr<PackedConv> packed;
 };
 
+struct DepthwiseWorkload {
+  DepthwiseWorkload(const DepthwiseCase& c, std::mt19937& engine)
+      : padded((c.channels + 15) / 16 * 16),
+        src(size_t{1} * c.side * c.side * padded),
+        weights(size_t{1} * c.channels * c.kernel * c.kernel),
+        bias(c.channels),
+        dst(size_t{1} * (c.side / c.stride) * (c.side / c.stride) * padded) {
+    for (Floats* floats : {&src, &weights, &bias}) floats->fill(engine);
+    desc = {c.channels, c.kernel, c.stride, c.stride == 1 ? c.kernel / 2 : (c.kernel - 2) / 2, Activation::kRelu6};
+    packed = cpu::pack_depthwise(desc, weights.data(), bias.data());
+    params.src = src.data();
+    params.in_h = params.in_w = c.side;
+    params.src_stride = params.dst_stride = padded;
+    params.dst = dst.data();
+    params.out_h = params.out_w = c.side / c.stride;
+    params.weights = packed.get();
+  }
+  double flops() const { return 2.0 * params.out_h * params.out_w * desc.channels * desc.kernel * desc.kernel; }
+  double bytes() const { return static_cast<double>(src.size() + dst.size()) * sizeof(float); }
+
+  int padded;
+  Floats src, weights, bias, dst;
+  DepthwiseDesc desc;
+  DepthwiseParams params;
+  std::unique_ptr<PackedDepthwise> packed;
+};
+
+// Compares sampled outputs with the definition, the map's corners among them.
+bool verify(DepthwiseWorkload& work, std::mt19937& engine) {
+  const DepthwiseParams& p = work.params;
+  for (int i = 0; i < 200; ++i) {
+    const auto below = [&](int n) { return static_cast<int>(engine() % static_cast<uint32_t>(n)); };
+    const int y = i < 4 ? (i & 1) * (p.out_h - 1) : below(p.out_h);
+    const int x = i < 4 ? (i >> 1) * (p.out_w - 1) : below(p.out_w);
+    const int channel = below(work.desc.channels);
+    const float expected =
+        sln_naive::depthwise_at<float>(work.desc, p, work.weights.data(), work.bias.data(), y, x, channel);
+    const float got = p.dst[(size_t{1} * y * p.out_w + x) * p.dst_stride + channel];
+    if (!(std::fabs(expected - got) <= (cpu::isa() == cpu::Isa::kSse4 ? 1e-4f : 0.0f))) {
+      std::printf("%d %d %d: expected %.9g, found %.9g\n", y, x, channel, expected, got);
+      return false;
+    }
+  }
+  return true;
+}
+
 // Compares sampled outputs, the map's corners among them, with the definition. SSE4 rounds differently.
 bool verify(Workload& work, std::mt19937& engine) {
   const ConvParams& p = work.params;
@@ -160,7 +222,8 @@ struct Samples {
   }
 };
 
-Samples time_case(Workload& work, cpu::ThreadPool& pool, double seconds, bool cpu_clock) {
+template <typename Body>
+Samples time_case(const Body& body, cpu::ThreadPool& pool, double seconds, bool cpu_clock) {
   using Clock = std::chrono::steady_clock;
   Samples samples;
   double kept = 0;
@@ -169,7 +232,7 @@ Samples time_case(Workload& work, cpu::ThreadPool& pool, double seconds, bool cp
   while ((kept < seconds || samples.kept.size() < 3) && total < 10 * seconds) {
     const double cpu_start = cpu_seconds(pool.threads());
     const Clock::time_point start = Clock::now();
-    cpu::conv(work.desc, work.params, pool);
+    body();
     const double wall = std::chrono::duration<double>(Clock::now() - start).count();
     const double processor = cpu_seconds(pool.threads()) - cpu_start;
     total += wall;
@@ -212,6 +275,33 @@ bool parse(int argc, char** argv, Options& options) {
   return argc % 2 == 1 && options.threads >= 1 && options.seconds > 0;
 }
 
+// One line of the table; bytes 0: not shown.
+void print_case(const char* name, const Samples& samples, double flops, double bytes, double peak) {
+  if (samples.kept.empty()) {
+    std::printf("%-24s no sample: the processors were never free for it (%d dropped)\n", name, samples.dropped);
+    return;
+  }
+  const double rate = flops / samples.at(0.5);
+  std::printf("%-24s %9.3f %9.3f %5zu %7d %9.1f %6.1f%%", name, samples.at(0.5) * 1e3, samples.at(0.9) * 1e3,
+              samples.kept.size(), samples.dropped, rate / 1e9, 100 * rate / peak);
+  if (bytes > 0) std::printf(" %7.1f GB/s", bytes / samples.at(0.5) / 1e9);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+// False where a result is wrong.
+template <typename Work, typename Run>
+bool run_case(const char* name, Work& work, const Run& body, double bytes, std::mt19937& engine, const Options& options,
+              cpu::ThreadPool& pool, double peak) {
+  body();
+  if (!verify(work, engine)) {
+    std::printf("%-24s WRONG\n", name);
+    return false;
+  }
+  print_case(name, time_case(body, pool, options.seconds, options.cpu_clock), work.flops(), bytes, peak);
+  return true;
+}
+
 int run(const Options& options) {
   cpu::ThreadPool pool(options.threads);
   const double peak = cpu::measure_peak_flops(options.threads);
@@ -223,20 +313,14 @@ int run(const Options& options) {
   for (const Case& c : kCases) {
     if (std::string(c.name).find(options.filter) == std::string::npos) continue;
     Workload work(c, engine);
-    cpu::conv(work.desc, work.params, pool);
-    if (!verify(work, engine)) {
-      std::printf("%-24s WRONG\n", c.name);
-      return 1;
-    }
-    const Samples samples = time_case(work, pool, options.seconds, options.cpu_clock);
-    if (samples.kept.empty()) {
-      std::printf("%-24s no sample: the processors were never free for it (%d dropped)\n", c.name, samples.dropped);
-      continue;
-    }
-    const double rate = work.flops() / samples.at(0.5);
-    std::printf("%-24s %9.3f %9.3f %5zu %7d %9.1f %6.1f%%\n", c.name, samples.at(0.5) * 1e3, samples.at(0.9) * 1e3,
-                samples.kept.size(), samples.dropped, rate / 1e9, 100 * rate / peak);
-    std::fflush(stdout);
+    const auto body = [&] { cpu::conv(work.desc, work.params, pool); };
+    if (!run_case(c.name, work, body, 0.0, engine, options, pool, peak)) return 1;
+  }
+  for (const DepthwiseCase& c : kDepthwiseCases) {
+    if (std::string(c.name).find(options.filter) == std::string::npos) continue;
+    DepthwiseWorkload work(c, engine);
+    const auto body = [&] { cpu::depthwise(work.desc, work.params, pool); };
+    if (!run_case(c.name, work, body, work.bytes(), engine, options, pool, peak)) return 1;
   }
   return 0;
 }

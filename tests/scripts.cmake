@@ -3,8 +3,10 @@ set(SLN_ISA_TESTS
   isa_test
   conv_test
   decode_test
+  depthwise_test
   depth_order_test
   mask_bits_test
+  mask_planes_test
   paste_test
   pool_test
   proposals_test

@@ -45,6 +45,7 @@ struct AlignedDelete {
   void operator()(float* p) const;
 };
 using AlignedFloats = std::unique_ptr<float[], AlignedDelete>;
+AlignedFloats allocate_zeros(int64_t floats);  // at a multiple of 64 bytes
 
 class PackedConvCpu final : public PackedConv {
  public:

@@ -11,6 +11,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/cpu/activation-inl.h"
 #include "kernels/cpu/dispatch.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -168,23 +169,6 @@ struct Finish {
   int64_t channels = 0;  // channels of the panel that exist
   int64_t written = 0;   // channels that are written, those that do not exist as 0; may pass the panel's end
 };
-
-// max(x, 0) as "0 where x < 0, else x": NaN stays NaN and -0 stays -0, as the definition has it.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V relu(D d, V x) {
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);
-}
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V relu6(D d, V x) {
-  const V six = hn::Set(d, 6.0f);
-  return hn::IfThenElse(hn::Gt(x, six), six, relu(d, x));
-}
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V activate(D d, Activation activation, V x) {
-  if (activation == Activation::kRelu) return relu(d, x);
-  if (activation == Activation::kRelu6) return relu6(d, x);
-  return x;
-}
 
 // A tile that ends before the panel's last channel or before its own last pixel: from the sums in `tile` (rows, width).
 void finish_partial(const Finish& f, const float* tile, int width) {

@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::align_val_t kCacheLine{64};
 
-AlignedFloats allocate(int64_t floats) {
-  AlignedFloats memory(static_cast<float*>(::operator new(static_cast<size_t>(floats) * sizeof(float), kCacheLine)));
-  std::fill_n(memory.get(), floats, 0.0f);
-  return memory;
-}
-
 void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(std::string("pack_conv: ") + what);
 }
@@ -32,6 +26,12 @@ void check(const ConvDesc& desc, const float* weights) {
 }
 
 }  // namespace
+
+AlignedFloats allocate_zeros(int64_t floats) {
+  AlignedFloats memory(static_cast<float*>(::operator new(static_cast<size_t>(floats) * sizeof(float), kCacheLine)));
+  std::fill_n(memory.get(), floats, 0.0f);
+  return memory;
+}
 
 void AlignedDelete::operator()(float* p) const {
   ::operator delete(p, kCacheLine);
@@ -56,7 +56,7 @@ std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const f
   const int taps = desc.kernel * desc.kernel;
   panels.depth = static_cast<int64_t>(taps) * desc.in_channels;
 
-  packed->weights = allocate(panels.floats());
+  packed->weights = allocate_zeros(panels.floats());
   for (int o = 0; o < desc.out_channels; ++o) {
     const int panel = o / panels.width();
     const int width = panel == panels.count - 1 ? panels.last_width : panels.width();
@@ -67,7 +67,7 @@ std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const f
     }
   }
   if (bias != nullptr) {
-    packed->bias = allocate(static_cast<int64_t>(panels.count) * panels.width());
+    packed->bias = allocate_zeros(static_cast<int64_t>(panels.count) * panels.width());
     std::copy_n(bias, desc.out_channels, packed->bias.get());
   }
   return packed;
