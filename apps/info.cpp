@@ -57,15 +57,20 @@ void print_config(const std::string& config) {
 }
 
 void print_layers(const std::vector<sln_layer_info>& layers) {
-  print("layers\n  " + left("name", 30) + left("stage", 9) + right("in", 6) + right("out", 6) +
-        "  kernel stride dilation" + right("side", 6) + "  relu residual" + right("parameters", 12) +
+  print("layers\n  " + left("name", 33) + left("stage", 9) + right("in", 6) + right("out", 6) +
+        "  kernel stride dilation" + right("side", 6) + "  activation residual" + right("parameters", 12) +
         right("GMAC", 10) + "  weight crc32c\n");
   for (const sln_layer_info& layer : layers) {
-    print("  " + left(layer.name, 30) + left(layer.stage, 9) + right(text(layer.in_channels), 6) +
-          right(text(layer.out_channels), 6) + right(text(layer.kernel, "x", layer.kernel), 8) +
+    print("  " + left(layer.name, 33) + left(layer.stage, 9) + right(text(layer.in_channels), 6) +
+          right(text(layer.out_channels), 6) +
+          right(text(layer.groups > 1 ? "dw " : "", layer.kernel, "x", layer.kernel), 8) +
           right(text(layer.stride), 7) + right(text(layer.dilation), 9) + right(text(layer.out_side), 6) +
-          right(layer.relu != 0 ? "yes" : "-", 6) + right(layer.residual != 0 ? "yes" : "-", 9) +
-          right(text(layer.parameters), 12) + right(giga(layer.macs), 10) + "  " + hex(layer.weight_crc32c) +
+          right(layer.relu == 0   ? "-"
+                : layer.relu == 6 ? "relu6"
+                                  : "relu",
+                12) +
+          right(layer.residual != 0 ? "yes" : "-", 9) + right(text(layer.parameters), 12) +
+          right(giga(layer.macs), 10) + "  " + hex(layer.weight_crc32c) +
           (layer.per_roi != 0 ? "  per RoI, GMAC for all" : "") + "\n");
   }
 }

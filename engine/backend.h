@@ -7,6 +7,8 @@
 
 #include "kernels/conv.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/depthwise.h"
+#include "kernels/mask_planes.h"
 #include "kernels/planes.h"
 #include "kernels/pool.h"
 #include "kernels/proposals.h"
@@ -28,12 +30,15 @@ class Backend {
   virtual double measure_peak_flops() = 0;
 
   virtual std::unique_ptr<PackedConv> pack_conv(const ConvDesc& desc, const float* weights, const float* bias) = 0;
+  virtual std::unique_ptr<PackedDepthwise> pack_depthwise(const DepthwiseDesc& desc, const float* weights,
+                                                          const float* bias) = 0;
   virtual size_t resize_workspace_bytes(int side) = 0;
   virtual size_t proposals_workspace_bytes(int total_anchors, int pre_nms) = 0;
 
   virtual void resize_to_canvas(const ResizeParams& params) = 0;
   virtual void canvas_from_planes(const CanvasPlanesParams& params) = 0;
   virtual void conv(const ConvDesc& desc, const ConvParams& params) = 0;
+  virtual void depthwise(const DepthwiseDesc& desc, const DepthwiseParams& params) = 0;
   virtual void max_pool(const PoolParams& params) = 0;
   virtual void average_pool(const PoolParams& params) = 0;
   virtual void upsample_sum(const UpsampleSumParams& params) = 0;
@@ -41,6 +46,7 @@ class Backend {
   virtual void proposals(const ProposalParams& params) = 0;
   virtual void roi_align(const RoiAlignParams& params) = 0;
   virtual void refine_planes(const RefineParams& params) = 0;
+  virtual void mask_planes(const MaskPlanesParams& params) = 0;
   // Number of proposals, for the host.
   virtual int read_count(const int32_t* count) = 0;
 };

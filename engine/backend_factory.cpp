@@ -13,6 +13,9 @@ class DryBackend final : public Backend {
   cpu::ThreadPool& host_pool() override { return real_.host_pool(); }
   double measure_peak_flops() override { return 0; }
   std::unique_ptr<PackedConv> pack_conv(const ConvDesc&, const float*, const float*) override { return nullptr; }
+  std::unique_ptr<PackedDepthwise> pack_depthwise(const DepthwiseDesc&, const float*, const float*) override {
+    return nullptr;
+  }
   size_t resize_workspace_bytes(int side) override { return real_.resize_workspace_bytes(side); }
   size_t proposals_workspace_bytes(int total_anchors, int pre_nms) override {
     return real_.proposals_workspace_bytes(total_anchors, pre_nms);
@@ -20,6 +23,7 @@ class DryBackend final : public Backend {
   void resize_to_canvas(const ResizeParams&) override {}
   void canvas_from_planes(const CanvasPlanesParams&) override {}
   void conv(const ConvDesc&, const ConvParams&) override {}
+  void depthwise(const DepthwiseDesc&, const DepthwiseParams&) override {}
   void max_pool(const PoolParams&) override {}
   void average_pool(const PoolParams&) override {}
   void upsample_sum(const UpsampleSumParams&) override {}
@@ -27,6 +31,7 @@ class DryBackend final : public Backend {
   void proposals(const ProposalParams&) override {}
   void roi_align(const RoiAlignParams&) override {}
   void refine_planes(const RefineParams&) override {}
+  void mask_planes(const MaskPlanesParams&) override {}
   int read_count(const int32_t*) override { return max_rois_; }
 
  private:

@@ -1,6 +1,7 @@
 #include "engine/config.h"
 
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -88,21 +89,30 @@ void check_divisible(const Fields& fields, const char* what, int value, int divi
     fail(ErrorKind::kFormat, fields.where(), ": ", what, ": expected a multiple of ", divisor, ", found ", value);
 }
 
+// Reads a name that must be one of the keys of `known`, and returns what stands behind it.
+int one_of(Fields& fields, const char* key, const std::map<std::string, int>& known, std::string& name) {
+  name = fields.text(key);
+  const auto found = known.find(name);
+  if (found != known.end()) return found->second;
+  std::string names;
+  for (const auto& entry : known) names += concat(names.empty() ? "\"" : ", \"", entry.first, "\"");
+  fail(ErrorKind::kUnsupported, fields.where(), ": ", key, ": expected one of ", names, ", found \"", name, "\"");
+}
+
 void read_network(Fields& fields, Config& config) {
-  config.network = fields.text("network");
-  if (config.network != "sln")
-    fail(ErrorKind::kUnsupported, fields.where(), ": network: expected \"sln\", found \"", config.network, "\"");
-  config.encoder = fields.text("encoder");
-  if (config.encoder != "resnet")
-    fail(ErrorKind::kUnsupported, fields.where(), ": encoder: expected \"resnet\", found \"", config.encoder, "\"");
+  // The levels that a network's definition fixes (0: the config chooses), the stages of an encoder.
+  static const std::map<std::string, int> networks = {{"sln", 0}, {"arcnn", 1}, {"arcnn-visible", 2}};
+  static const std::map<std::string, int> encoders = {{"resnet", 4}, {"efficientnet-lite0", 7}};
+  const int levels = one_of(fields, "network", networks, config.network);
+  const auto stages = static_cast<size_t>(one_of(fields, "encoder", encoders, config.encoder));
   config.side = fields.integer("side", 32, 8192);
   check_divisible(fields, "side", config.side, 32);
-  config.layers = fields.integer("layers", 1, 15);
+  config.layers = fields.integer("layers", levels == 0 ? 1 : levels, levels == 0 ? 15 : levels);
   config.feature_channels = fields.integer("feature_channels", 1, 4096);
   config.head_channels = fields.integer("head_channels", 1, 4096);
   config.roi_side = fields.integer("roi_side", 2, 256);
   config.max_rois = fields.integer("max_rois", 1, 10000);
-  config.blocks = fields.integers("blocks", 4, 4, 1, 1000);
+  config.blocks = fields.integers("blocks", stages, stages, 1, 1000);
   config.stem_channels = fields.integer("stem_channels", 1, 1024);
 }
 

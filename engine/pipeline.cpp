@@ -1,7 +1,6 @@
 #include "engine/pipeline.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -11,8 +10,6 @@
 
 namespace sln {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 int resolve_threads(int threads) {
   if (threads > 0) return threads;
@@ -27,27 +24,6 @@ Arena::Mode arena_mode() {
   fail(ErrorKind::kInvalidArgument, "SLN_ARENA: expected packed or guard, found '", mode, "'");
 }
 
-// Writes each stage's wall time and work into the table, in the order in which the stages end.
-class StageClock {
- public:
-  StageClock(std::array<StageTime, kStages>& table, Context& context)
-      : table_(table), context_(context), begin_(Clock::now()) {}
-  void end(const char* name) {
-    const Clock::time_point now = Clock::now();
-    table_[next_++] = {name, std::chrono::duration<double>(now - begin_).count(), context_.macs};
-    begin_ = now;
-    context_.macs = 0;
-  }
-  // Begins anew, so that what lies between belongs to no stage (capturing).
-  void restart() { begin_ = Clock::now(); }
-
- private:
-  std::array<StageTime, kStages>& table_;
-  Context& context_;
-  Clock::time_point begin_;
-  size_t next_ = 0;
-};
-
 }  // namespace
 
 Pipeline::Pipeline(const Blob& blob, const Options& options)
@@ -57,6 +33,9 @@ Pipeline::Pipeline(const Blob& blob, const Options& options)
       layers_(pack_layers(blob, *backend_)),
       anchors_(make_anchors(config_)),
       arena_(arena_mode()) {
+  if (!options.refine && config_.network != "sln")
+    fail(ErrorKind::kUnsupported, "option refine: expected 1, since the network ", config_.network,
+         " has no refinement, found 0");
   const std::unique_ptr<Backend> dry = make_dry_backend(*backend_, config_.max_rois);
   Context context{config_, *dry, arena_};
   Image image;
@@ -74,70 +53,69 @@ void Pipeline::run(const Image& image, Result& result) {
 
 // result is null while the arena records.
 void Pipeline::forward(Context& context, const Image& image, Result* result) {
-  const bool capturing = options_.capture && result != nullptr;
-  StageClock clock(stages_, context);
-  const auto keep = [&](const char* name, const MapView& map, bool per_roi) {
-    if (capturing) capture_.pixels(name, map, per_roi);
-    clock.restart();
-  };
+  StageWatch watch(stages_, context, options_.capture && result != nullptr ? &capture_ : nullptr);
+  const Prediction found =
+      config_.network == "sln" ? sln_page(context, image, watch) : arcnn_page(context, image, watch);
+  if (result != nullptr) decode_into(image, found, *result);
+  watch.end("decode");
+}
 
+// The page of `network` "sln".
+Prediction Pipeline::sln_page(Context& context, const Image& image, StageWatch& watch) {
+  Prediction out;
   Canvas canvas = preprocess(context, image);
-  clock.end("preprocess");
-  keep("canvas", canvas.map.view, false);
-  const int scaled_w = canvas.scaled_w;
-  const int scaled_h = canvas.scaled_h;
+  out.scaled_w = canvas.scaled_w;
+  out.scaled_h = canvas.scaled_h;
+  watch.end("preprocess");
+  watch.keep("canvas", canvas.map.view);
 
   Features features = encoder(context, layers_.encoder, std::move(canvas));
-  clock.end("encoder");
-  keep("features", features.map.view, false);
+  watch.end("encoder");
+  watch.keep("features", features.map.view);
 
   const GlobalLayers global = glm(context, layers_.glm, features);
-  clock.end("glm");
-  keep("global_layers", global.view, false);
+  watch.end("glm");
+  watch.keep("global_layers", global.view);
 
-  const RpnMaps maps = rpn(context, layers_.rpn, features, global);
-  clock.end("rpn");
-  keep("rpn_objectness", maps.objectness.view, false);
-  keep("rpn_deltas", maps.deltas.view, false);
+  const RpnMaps maps = rpn(context, layers_.rpn, features_and_layers(features, global));
+  watch.end("rpn");
+  watch.keep("rpn_objectness", maps.objectness.view);
+  watch.keep("rpn_deltas", maps.deltas.view);
 
-  const Boxes boxes = proposals(context, anchors_, static_cast<float>(options_.score_threshold), maps);
-  clock.end("proposals");
-  if (capturing) capture_boxes(boxes);
-  clock.restart();
+  out.boxes = proposals(context, anchors_, static_cast<float>(options_.score_threshold), maps);
+  watch.end("proposals");
+  watch.keep([&](Capture& capture) { capture_boxes(out.boxes, capture); });
 
-  const RoiFeatures rois = roi_align(context, features, global, boxes);
+  const RoiFeatures rois = roi_align(context, features_and_layers(features, global), out.boxes, 1);
   features = Features();  // its memory serves the heads
-  clock.end("roi_align");
+  watch.end("roi_align");
 
   const InstanceLayers instance = ilm(context, layers_.ilm, rois);
-  clock.end("ilm");
-  keep("instance_layers", instance.probabilities.view, true);
+  watch.end("ilm");
+  watch.keep("instance_layers", instance.probabilities.view, true);
 
-  const SemDist semdist =
-      options_.refine ? refine(context, layers_.refine, rois, instance) : unrefined(context, instance);
-  clock.end("refine");
-  if (capturing) capture_semdist(semdist);
-  clock.restart();
-
-  if (result != nullptr) decode_into(image, scaled_w, scaled_h, boxes, semdist, *result);
-  clock.end("decode");
+  out.semdist = options_.refine ? refine(context, layers_.refine, rois, instance) : unrefined(context, instance);
+  watch.end("refine");
+  watch.keep([&](Capture& capture) { capture_semdist(config_, out.semdist, capture); });
+  return out;
 }
 
-void Pipeline::capture_boxes(const Boxes& boxes) {
-  capture_.floats("boxes", {boxes.count, 4}, boxes.boxes.floats());
-  capture_.floats("scores", {boxes.count}, boxes.scores.floats());
-  capture_.integers("anchor_index", {boxes.count}, static_cast<const int32_t*>(boxes.anchor_index.data()));
+void capture_boxes(const Boxes& boxes, Capture& capture) {
+  capture.floats("boxes", {boxes.count, 4}, boxes.boxes.floats());
+  capture.floats("scores", {boxes.count}, boxes.scores.floats());
+  capture.integers("anchor_index", {boxes.count}, static_cast<const int32_t*>(boxes.anchor_index.data()));
 }
 
-void Pipeline::capture_semdist(const SemDist& semdist) {
-  const int p = config_.roi_side;
-  capture_.floats("layers", {semdist.count, config_.layers + 1, p, p}, semdist.layers.floats());
-  capture_.floats("confidence", {semdist.count, p, p}, semdist.confidence.floats());
-  capture_.integers("level", {semdist.count, p, p}, static_cast<const uint8_t*>(semdist.level.data()));
+void capture_semdist(const Config& config, const SemDist& semdist, Capture& capture) {
+  const int p = config.roi_side;
+  capture.floats("layers", {semdist.count, config.layers + 1, p, p}, semdist.layers.floats());
+  capture.floats("confidence", {semdist.count, p, p}, semdist.confidence.floats());
+  capture.integers("level", {semdist.count, p, p}, static_cast<const uint8_t*>(semdist.level.data()));
 }
 
-void Pipeline::decode_into(const Image& image, int scaled_w, int scaled_h, const Boxes& boxes, const SemDist& semdist,
-                           Result& result) {
+void Pipeline::decode_into(const Image& image, const Prediction& found, Result& result) {
+  const Boxes& boxes = found.boxes;
+  const SemDist& semdist = found.semdist;
   DecodeInput input;
   input.count = boxes.count;
   input.boxes = boxes.boxes.floats();
@@ -149,8 +127,8 @@ void Pipeline::decode_into(const Image& image, int scaled_w, int scaled_h, const
   input.roi_side = config_.roi_side;
   input.image_w = image.width;
   input.image_h = image.height;
-  input.scaled_w = scaled_w;
-  input.scaled_h = scaled_h;
+  input.scaled_w = found.scaled_w;
+  input.scaled_h = found.scaled_h;
   input.canvas_side = config_.side;
   input.threshold = static_cast<float>(options_.mask_threshold);
   input.mask_nms = options_.mask_nms;

@@ -1,13 +1,13 @@
 // The network, whole: one image in, one result out.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/blob.h"
 #include "engine/capture.h"
+#include "engine/stage_watch.h"
 #include "engine/stages/decode.h"
 #include "engine/stages/layers.h"
 #include "engine/stages/preprocess.h"
@@ -26,13 +26,12 @@ struct Options {
   bool refine = true;        // false: decode the planes as the ILM has them
 };
 
-struct StageTime {
-  const char* name = "";
-  double seconds = 0;  // wall time in the last run
-  int64_t macs = 0;    // in the last run
+// What a network's page hands to decode.
+struct Prediction {
+  Boxes boxes;
+  SemDist semdist;
+  int scaled_w = 0, scaled_h = 0;  // of the image on the canvas, pixels
 };
-
-constexpr size_t kStages = 9;
 
 // Belongs to one thread at a time.
 class Pipeline {
@@ -49,15 +48,15 @@ class Pipeline {
   int threads() const { return backend_->host_pool().threads(); }
   int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes()); }
   int64_t packed_bytes() const { return layers_.packed_bytes; }
-  const std::array<StageTime, kStages>& stages() const { return stages_; }
+  const std::vector<StageTime>& stages() const { return stages_; }  // the network's, in order
   const Capture& capture() const { return capture_; }
 
  private:
   void forward(Context& context, const Image& image, Result* result);
-  void capture_boxes(const Boxes& boxes);
-  void capture_semdist(const SemDist& semdist);
-  void decode_into(const Image& image, int scaled_w, int scaled_h, const Boxes& boxes, const SemDist& semdist,
-                   Result& result);
+  // The networks, one page each, chosen by config.network.
+  Prediction sln_page(Context& context, const Image& image, StageWatch& watch);
+  Prediction arcnn_page(Context& context, const Image& image, StageWatch& watch);  // pipeline_arcnn.cpp
+  void decode_into(const Image& image, const Prediction& found, Result& result);
 
   Config config_;
   Options options_;
@@ -67,7 +66,11 @@ class Pipeline {
   Arena arena_;
   DecodeWorkspace decode_workspace_;
   Capture capture_;
-  std::array<StageTime, kStages> stages_;
+  std::vector<StageTime> stages_;
 };
+
+// For the pages.
+void capture_boxes(const Boxes& boxes, Capture& capture);
+void capture_semdist(const Config& config, const SemDist& semdist, Capture& capture);
 
 }  // namespace sln

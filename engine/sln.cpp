@@ -98,9 +98,8 @@ void hand_out(Struct full, Struct* out, const char* function) {
   std::memcpy(out, &full, bytes);
 }
 
-int64_t parameters_of(const sln::Layer& layer) {
-  return static_cast<int64_t>(layer.in_channels) * layer.out_channels * layer.kernel * layer.kernel +
-         (layer.has_bias ? layer.out_channels : 0);
+int32_t activation_code(sln::LayerActivation activation) {
+  return activation == sln::LayerActivation::kNone ? 0 : activation == sln::LayerActivation::kRelu ? 1 : 6;
 }
 
 const sln::Runs& runs_of(const sln::ResultObject& object, sln_mask mask) {
@@ -185,7 +184,7 @@ sln_status sln_model_get_info(const sln_model* model, sln_model_info* info) {
     full.max_rois = config.max_rois;
     full.layer_count = static_cast<int32_t>(model->layers.size());
     for (const sln::Layer& layer : model->layers) {
-      full.parameters += parameters_of(layer);
+      full.parameters += layer.parameters();
       full.macs += layer.macs;
     }
     full.file_bytes = model->blob->file_bytes();
@@ -208,12 +207,14 @@ sln_status sln_model_get_layer(const sln_model* model, int32_t index, sln_layer_
     full.pad = layer.pad;
     full.dilation = layer.dilation;
     full.out_side = layer.out_side;
-    full.relu = layer.relu;
+    full.relu = activation_code(layer.activation);
     full.residual = layer.residual;
     full.per_roi = layer.per_roi;
-    full.parameters = parameters_of(layer);
+    full.parameters = layer.parameters();
     full.macs = layer.macs;
     full.weight_crc32c = model->weight_crcs[static_cast<size_t>(index)];
+    full.groups = layer.groups;
+    full.pad_after = layer.pad_after;
     hand_out(full, info, "sln_model_get_layer");
   });
 }
@@ -353,7 +354,7 @@ sln_status sln_engine_get_info(const sln_engine* engine, sln_engine_info* info) 
     full.device = pipeline.backend().device();
     full.isa = pipeline.backend().isa();
     full.threads = pipeline.threads();
-    full.stage_count = static_cast<int32_t>(sln::kStages);
+    full.stage_count = static_cast<int32_t>(engine->pipeline->stages().size());
     full.arena_bytes = pipeline.arena_bytes();
     full.weight_bytes = pipeline.packed_bytes();
     hand_out(full, info, "sln_engine_get_info");
@@ -363,7 +364,7 @@ sln_status sln_engine_get_info(const sln_engine* engine, sln_engine_info* info) 
 sln_status sln_engine_get_stage(const sln_engine* engine, int32_t index, sln_stage_info* info) {
   return guarded([&] {
     need(engine, "sln_engine_get_stage", "engine");
-    need_index(index, static_cast<int64_t>(sln::kStages), "sln_engine_get_stage");
+    need_index(index, static_cast<int64_t>(engine->pipeline->stages().size()), "sln_engine_get_stage");
     const sln::StageTime& stage = engine->pipeline->stages()[static_cast<size_t>(index)];
     sln_stage_info full = {};
     full.name = stage.name;

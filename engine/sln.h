@@ -92,14 +92,18 @@ typedef struct sln_layer_info {
   size_t struct_size;
   const char* name;  /* owned by the model */
   const char* stage; /* owned by the model */
-  int32_t in_channels, out_channels, kernel, stride, pad, dilation;
+  int32_t in_channels, out_channels, kernel, stride;
+  int32_t pad; /* zeros before the map */
+  int32_t dilation;
   int32_t out_side;       /* pixels */
-  int32_t relu;           /* 0 or 1 */
+  int32_t relu;           /* activation: 0 none, 1 ReLU, 6 ReLU6 */
   int32_t residual;       /* 0 or 1 */
   int32_t per_roi;        /* 0 or 1 */
   int64_t parameters;     /* floats */
   int64_t macs;           /* for one image, all RoIs */
   uint32_t weight_crc32c; /* of the weight tensor's bytes */
+  int32_t groups;         /* 1, or the channels where the layer is depthwise */
+  int32_t pad_after;      /* zeros after the map */
 } sln_layer_info;
 /* index in [0, layer_count). */
 SLN_API sln_status sln_model_get_layer(const sln_model* model, int32_t index, sln_layer_info* info);
@@ -145,7 +149,8 @@ SLN_API sln_status sln_engine_get_info(const sln_engine* engine, sln_engine_info
 
 typedef struct sln_stage_info {
   size_t struct_size;
-  const char* name; /* preprocess, encoder, glm, rpn, proposals, roi_align, ilm, refine, decode; static */
+  const char* name; /* preprocess, encoder, glm, rpn, proposals, roi_align, ilm, refine, decode; the networks arcnn and
+                       arcnn-visible have mask instead of ilm and refine, and no glm; static */
   double seconds;   /* wall time in the last run */
   int64_t macs;     /* multiply-accumulates done in the last run */
 } sln_stage_info;
@@ -161,6 +166,7 @@ typedef struct sln_tensor_info {
 /* Captured stage tensors of the last run (option "capture"), in order: canvas [3,S,S], features [C,S/4,S/4],
  * global_layers [K+1,S/4,S/4], rpn_objectness [A,g,g] (logits), rpn_deltas [4A,g,g], boxes [n,4], scores [n],
  * anchor_index [n] (as floats), instance_layers [n,K+1,P,P], layers [n,K+1,P,P], confidence [n,P,P], level [n,P,P].
+ * What a network does not predict is absent: arcnn and arcnn-visible have neither global_layers nor instance_layers.
  * An index beyond the last is SLN_ERROR_INVALID_ARGUMENT, so that a loop can end there. */
 SLN_API sln_status sln_engine_get_tensor(const sln_engine* engine, int32_t index, sln_tensor_info* info);
 

@@ -3,14 +3,12 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "importer/match.h"
 
 namespace sln::importer {
 namespace {
 
 using Json = nlohmann::json;
-
-const char* const kStages[] = {"features", "global_layers",   "rpn_objectness", "rpn_deltas", "boxes",
-                               "scores",   "instance_layers", "layers",         "confidence", "level"};
 
 StageFingerprint parse_stage(const Json& json, const std::string& where) {
   StageFingerprint stage;
@@ -30,14 +28,15 @@ StageFingerprint parse_stage(const Json& json, const std::string& where) {
 
 }  // namespace
 
-Fingerprint parse_fingerprint(const std::string& json, const std::string& where) {
+Fingerprint parse_fingerprint(const std::string& json, const Config& config, const std::string& where) {
   try {
     const Json root = Json::parse(json);
     if (root.at("version") != 1)
       fail(ErrorKind::kFormat, where, ": version: expected 1, found ", root.at("version").dump());
     Fingerprint fingerprint;
-    for (const char* name : kStages)
-      fingerprint[name] = parse_stage(root.at("stages").at(name), concat(where, ": ", name));
+    for (const auto& names : {dense_stages(config), per_box_stages(config)})
+      for (const std::string& name : names)
+        fingerprint[name] = parse_stage(root.at("stages").at(name), concat(where, ": ", name));
     return fingerprint;
   } catch (const Json::exception& error) {
     fail(ErrorKind::kFormat, where, ": expected a fingerprint of version 1, found: ", error.what());

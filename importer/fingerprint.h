@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/config.h"
 #include "engine/tensor.h"
 
 namespace sln::importer {
@@ -18,7 +19,8 @@ struct StageFingerprint {
 };
 using Fingerprint = std::map<std::string, StageFingerprint>;
 
-// Parses and validates; Error(kFormat) names `where`, key, expected and found.
-Fingerprint parse_fingerprint(const std::string& json, const std::string& where);
+// Parses and validates: the stages are those of the config's network. Error(kFormat) names `where`, key, expected and
+// found.
+Fingerprint parse_fingerprint(const std::string& json, const Config& config, const std::string& where);
 
 }  // namespace sln::importer

@@ -2,7 +2,7 @@
 //
 // Ops have ONNX's names and meaning, with two liberties that only passes make use of: parameters that ONNX passes as
 // constant inputs (axes, bounds, thresholds) may be attributes instead, and op "FusedConv" is a Conv with inputs
-// (x, weight, bias or none, residual or none) and attribute relu.
+// (x, weight, bias or none, residual or none) and attribute activation (0 none, 1 ReLU, 6 ReLU6).
 #pragma once
 
 #include <cstdint>

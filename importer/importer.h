@@ -55,7 +55,8 @@ struct ReferenceRun {
   Config config;
   std::string fingerprint;  // JSON of the file's metadata, "" if absent
   // features [C,S/4,S/4], global_layers [K+1,S/4,S/4], rpn_objectness [A,g,g], rpn_deltas [4A,g,g], boxes [n,4], scores
-  // [n], instance_layers, layers [n,K+1,P,P], confidence, level [n,P,P], and anchor_index [n] where the box glue could
+  // [n], instance_layers, layers [n,K+1,P,P], confidence, level [n,P,P] (global_layers and instance_layers where the
+  // network has them), and anchor_index [n] where the box glue could
   // be read (as the engine's capture names them). Debug outputs of the file are not needed.
   std::vector<Tensor> stages;
 };

@@ -37,8 +37,13 @@ struct Match {
   std::map<std::string, ValueId> values;
 };
 
+// The stages that a network of this config has: one map per image, and one row per box. What it does not predict is in
+// neither.
+std::vector<std::string> dense_stages(const Config& config);
+std::vector<std::string> per_box_stages(const Config& config);
+
 // The graph has the network's outputs and no others (debug outputs may be there).
-void check_outputs(const Graph& graph);
+void check_outputs(const Graph& graph, const Config& config);
 
 // Throws Error(kFormat) that names file, node, op, what was expected and what was found.
 Match match_network(const Graph& graph, const Config& config);

@@ -1,4 +1,4 @@
-// Encoder: stem, four stages of bottlenecks, and the fuse at low resolution.
+// Encoder: the fuse at low resolution, and the pages of the encoders behind it, back to the image.
 #include "importer/walker.h"
 
 namespace sln::importer {
@@ -34,16 +34,7 @@ ValueId match_bottleneck(Walker& walker, ValueId value, const std::string& name,
   return input;
 }
 
-void match_stem(Walker& walker, ValueId value) {
-  const Node& pool = walker.claim(value, "MaxPool", "pool behind the stem");
-  walker.check(pool, "kernel_shape", pool.integers("kernel_shape", {}), {3, 3});
-  walker.check(pool, "strides", pool.integers("strides", {1, 1}), {2, 2});
-  walker.check(pool, "pads", pool.integers("pads", {0, 0, 0, 0}), {1, 1, 1, 1});
-  walker.check(pool, "dilations", pool.integers("dilations", {1, 1}), {1, 1});
-  walker.check(pool, "ceil_mode", pool.integer("ceil_mode", 0), 0);
-  walker.check(pool, "auto_pad", pool.text("auto_pad", "NOTSET"), "NOTSET");
-  walker.prove("max pool", "3 x 3, stride 2, padding 1");
-  const Node& stem = walker.layer(pool.inputs[0], "encoder.stem");
+void match_image(Walker& walker, const Node& stem) {
   if (walker.graph.inputs.size() != 1 || walker.graph.value(walker.graph.inputs[0]).name != "image")
     fail(ErrorKind::kFormat, walker.graph.source, ": graph inputs: expected one, \"image\", found ",
          walker.graph.inputs.size());
@@ -54,6 +45,20 @@ void match_stem(Walker& walker, ValueId value) {
     fail(ErrorKind::kFormat, walker.graph.source, ": input \"image\": expected float32 ",
          to_string(Dims{1, 3, side, side}), ", found ", to_string(image.type), " ", to_string(image.shape));
   walker.prove("canvas", concat("image, float32 ", to_string(image.shape)));
+}
+
+// ResNet: the pool, and the stem in front of it.
+void match_stem(Walker& walker, ValueId value) {
+  const Node& pool = walker.claim(value, "MaxPool", "pool behind the stem");
+  walker.check(pool, "kernel_shape", pool.integers("kernel_shape", {}), {3, 3});
+  walker.check(pool, "strides", pool.integers("strides", {1, 1}), {2, 2});
+  walker.check(pool, "pads", pool.integers("pads", {0, 0, 0, 0}), {1, 1, 1, 1});
+  walker.check(pool, "dilations", pool.integers("dilations", {1, 1}), {1, 1});
+  walker.check(pool, "ceil_mode", pool.integer("ceil_mode", 0), 0);
+  walker.check(pool, "auto_pad", pool.text("auto_pad", "NOTSET"), "NOTSET");
+  walker.prove("max pool", "3 x 3, stride 2, padding 1");
+  const Node& stem = walker.layer(pool.inputs[0], "encoder.stem");
+  match_image(walker, stem);
 }
 
 // C2..C5 in this order, from the features back.
@@ -73,6 +78,46 @@ std::vector<ValueId> match_fuse(Walker& walker, ValueId features) {
   return maps;
 }
 
+// `found` is where the walk has come to; it must be the map that the fuse reads.
+void same_map(Walker& walker, ValueId found, ValueId map, int number) {
+  if (found != map) walker.same(*walker.graph.producer(map), map, found, concat("map C", number, " of the fuse"));
+}
+
+void match_resnet(Walker& walker, const std::vector<ValueId>& maps) {
+  ValueId value = maps[3];
+  for (int stage = 4; stage >= 1; --stage) {
+    same_map(walker, value, maps[static_cast<size_t>(stage - 1)], stage + 1);
+    for (int block = walker.config.blocks[static_cast<size_t>(stage - 1)] - 1; block >= 0; --block)
+      value = match_bottleneck(walker, value, concat("encoder.stage", stage, ".block", block), block == 0);
+  }
+  match_stem(walker, value);
+}
+
+// The input of the inverted bottleneck whose output is `value`.
+ValueId match_mobile_bottleneck(Walker& walker, ValueId value, const std::string& name) {
+  const Node& project = walker.layer(value, name + ".project");
+  const Node& depthwise = walker.layer(project.inputs[0], name + ".depthwise");
+  ValueId input = depthwise.inputs[0];
+  if (walker.has_layer(name + ".expand")) input = walker.layer(input, name + ".expand").inputs[0];
+  if (project.input(3) != kNoValue)
+    walker.same(project, project.inputs[3], input, concat("identity of the block ", name));
+  return input;
+}
+
+void match_lite(Walker& walker, const std::vector<ValueId>& maps) {
+  ValueId value = maps[3];
+  int map = 3;
+  for (int stage = 7; stage >= 1; --stage) {
+    if (map >= 0 && kLiteMaps[map] == stage) {
+      same_map(walker, value, maps[static_cast<size_t>(map)], map + 2);
+      --map;
+    }
+    for (int block = walker.config.blocks[static_cast<size_t>(stage - 1)] - 1; block >= 0; --block)
+      value = match_mobile_bottleneck(walker, value, concat("encoder.stage", stage, ".block", block));
+  }
+  match_image(walker, walker.layer(value, "encoder.stem"));
+}
+
 }  // namespace
 
 void match_encoder(Walker& walker, ValueId features) {
@@ -80,15 +125,11 @@ void match_encoder(Walker& walker, ValueId features) {
   for (const auto& node : walker.graph.nodes)
     if (node->op == "Resize") check_resize(walker, *node);
   const std::vector<ValueId> maps = match_fuse(walker, features);
-  ValueId value = maps[3];
-  for (int stage = 4; stage >= 1; --stage) {
-    if (value != maps[static_cast<size_t>(stage - 1)])
-      walker.same(*walker.graph.producer(maps[static_cast<size_t>(stage - 1)]), maps[static_cast<size_t>(stage - 1)],
-                  value, concat("map C", stage + 1, " of the fuse"));
-    for (int block = walker.config.blocks[static_cast<size_t>(stage - 1)] - 1; block >= 0; --block)
-      value = match_bottleneck(walker, value, concat("encoder.stage", stage, ".block", block), block == 0);
+  if (walker.config.encoder == "resnet") {
+    match_resnet(walker, maps);
+  } else {
+    match_lite(walker, maps);
   }
-  match_stem(walker, value);
 }
 
 }  // namespace sln::importer

@@ -57,8 +57,8 @@ ModelInfo read_model_info(const OnnxFile& file) {
          info.weights);
   info.exporter = entry(graph, "sln.exporter", "unknown");
   info.fingerprint = entry(graph, "sln.fingerprint", "");
-  if (!info.fingerprint.empty()) parse_fingerprint(info.fingerprint, graph.source + ": sln.fingerprint");
-  check_outputs(graph);
+  if (!info.fingerprint.empty()) parse_fingerprint(info.fingerprint, info.config, graph.source + ": sln.fingerprint");
+  check_outputs(graph, info.config);
   check_all_of_use(file);
   return info;
 }

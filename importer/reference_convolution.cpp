@@ -123,7 +123,7 @@ void pack_pointwise(const Geometry& g, const double* planes, int64_t first, int6
 struct Epilogue {
   const Array* bias = nullptr;      // (out_c)
   const Array* residual = nullptr;  // as the output
-  bool relu = false;
+  int64_t activation = 0;           // 0 none, 1 ReLU, 6 ReLU6
 };
 
 class Convolution {
@@ -181,9 +181,14 @@ class Convolution {
       for (int64_t i = 0; i < count; ++i) {
         double sum = tile.sums[static_cast<size_t>(row * kTilePixels + i)] + bias;
         if (epilogue_.residual) sum += epilogue_.residual->real[at + static_cast<size_t>(i)];
-        out_.real[at + static_cast<size_t>(i)] = epilogue_.relu && !(sum > 0) ? 0.0 : sum;
+        out_.real[at + static_cast<size_t>(i)] = activate(sum);
       }
     }
+  }
+
+  double activate(double x) const {
+    if (epilogue_.activation != 0 && !(x > 0)) return 0.0;
+    return epilogue_.activation == 6 && x > 6 ? 6.0 : x;
   }
 
   const Geometry& g_;
@@ -205,7 +210,7 @@ std::vector<Array> convolve(const Node& node, const ArrayRefs& inputs, const Eva
   Epilogue epilogue;
   if (inputs.size() > 2) epilogue.bias = inputs[2];
   if (inputs.size() > 3) epilogue.residual = inputs[3];
-  epilogue.relu = node.integer("relu", 0) != 0;
+  epilogue.activation = node.integer("activation", 0);
   if (epilogue.bias && (!is_real(epilogue.bias->type) || epilogue.bias->dims != Dims{geometry.out_c}))
     fail(ErrorKind::kFormat, "bias: expected shape [", geometry.out_c, "], found ", to_string(epilogue.bias->dims));
   if (epilogue.residual && (!is_real(epilogue.residual->type) || epilogue.residual->dims != out.dims))

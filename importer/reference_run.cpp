@@ -38,13 +38,13 @@ Tensor anchor_index(const Array& top_k, const Array& large, const Array& kept) {
   return tensor;
 }
 
-std::vector<Tensor> collect_stages(const importer::Match& match, const std::map<ValueId, Array>& arrays) {
-  static const std::vector<std::string> whole_image = {"features", "global_layers", "rpn_objectness", "rpn_deltas"};
-  static const std::vector<std::string> per_box = {"boxes",  "scores",     "instance_layers",
-                                                   "layers", "confidence", "level"};
+std::vector<Tensor> collect_stages(const Config& config, const importer::Match& match,
+                                   const std::map<ValueId, Array>& arrays) {
   std::vector<Tensor> stages;
-  for (const std::string& name : whole_image) stages.push_back(to_tensor(name, arrays.at(match.values.at(name)), true));
-  for (const std::string& name : per_box) stages.push_back(to_tensor(name, arrays.at(match.values.at(name)), false));
+  for (const std::string& name : importer::dense_stages(config))
+    stages.push_back(to_tensor(name, arrays.at(match.values.at(name)), true));
+  for (const std::string& name : importer::per_box_stages(config))
+    stages.push_back(to_tensor(name, arrays.at(match.values.at(name)), false));
   if (match.values.count("kept") != 0)
     stages.push_back(anchor_index(arrays.at(match.values.at("top_k")), arrays.at(match.values.at("large")),
                                   arrays.at(match.values.at("kept"))));
@@ -92,7 +92,7 @@ ReferenceRun reference_run(const std::string& onnx_path, int threads) {
   std::map<ValueId, Array> feeds;
   feeds[file.graph.inputs.at(0)] = std::move(image);
   const auto arrays = importer::evaluate(file.graph, feeds, wanted, threads);
-  return {model.config, model.fingerprint, collect_stages(match, arrays)};
+  return {model.config, model.fingerprint, collect_stages(model.config, match, arrays)};
 }
 
 }  // namespace sln

@@ -5,6 +5,7 @@
 
 #include "importer/fingerprint.h"
 #include "importer/importer.h"
+#include "importer/match.h"
 #include "importer/verify_boxes.h"
 
 namespace sln {
@@ -27,8 +28,6 @@ const std::map<std::string, Limits>& stage_limits() {
   return limits;
 }
 
-constexpr const char* kDense[] = {"features", "global_layers", "rpn_objectness", "rpn_deltas"};
-constexpr const char* kPerBox[] = {"boxes", "scores", "instance_layers", "layers", "confidence", "level"};
 constexpr double kLevelTie = 1e-3;    // the two best layers this close may change places
 constexpr double kScoreTie = 2.5e-6;  // logits 1e-5 apart
 
@@ -104,13 +103,18 @@ bool level_near_tie(const Tensor& layers, size_t row, size_t cell) {
 class Comparison {
  public:
   Comparison(const ReferenceRun& reference, const std::vector<Tensor>& engine)
-      : run_(reference), onnx_(by_name(reference.stages)), engine_(by_name(engine)) {}
+      : run_(reference),
+        dense_names_(importer::dense_stages(reference.config)),
+        per_box_names_(importer::per_box_stages(reference.config)),
+        onnx_(by_name(reference.stages)),
+        engine_(by_name(engine)) {}
 
   VerifyReport report() {
     if (!engine_.empty()) compare_engine();
     if (!run_.fingerprint.empty()) {
       report_.has_fingerprint = true;
-      const importer::Fingerprint fingerprint = importer::parse_fingerprint(run_.fingerprint, "fingerprint");
+      const importer::Fingerprint fingerprint =
+          importer::parse_fingerprint(run_.fingerprint, run_.config, "fingerprint");
       compare_fingerprint(fingerprint, onnx_, "onnx - fingerprint");
       if (!engine_.empty()) compare_fingerprint(fingerprint, engine_, "engine - fingerprint");
     }
@@ -122,7 +126,7 @@ class Comparison {
  private:
   void compare_engine() {
     const std::string pair = "engine - onnx";
-    for (const char* name : kDense) {
+    for (const std::string& name : dense_names_) {
       const Tensor& a = stage(onnx_, name, "reference");
       const Tensor& b = stage(engine_, name, "engine");
       StageCheck check = new_check(name, pair, rms(a.data));
@@ -137,7 +141,7 @@ class Comparison {
     }
     const importer::BoxMatching matching = match();
     report_.checks.push_back(order_check(matching));
-    for (const char* name : kPerBox) report_.checks.push_back(compare_rows(name, matching.pairs));
+    for (const std::string& name : per_box_names_) report_.checks.push_back(compare_rows(name, matching.pairs));
   }
 
   importer::BoxMatching match() const {
@@ -252,8 +256,8 @@ class Comparison {
   }
 
   const ReferenceRun& run_;
-  const std::vector<std::string> dense_names_{std::begin(kDense), std::end(kDense)};
-  const std::vector<std::string> per_box_names_{std::begin(kPerBox), std::end(kPerBox)};
+  const std::vector<std::string> dense_names_;
+  const std::vector<std::string> per_box_names_;
   Stages onnx_, engine_;
   VerifyReport report_;
 };

@@ -98,16 +98,20 @@ ValueId Walker::slice(ValueId value, int64_t axis, int64_t start, int64_t end, c
 
 void Walker::check_layer(const Node& node, const Layer& expected) const {
   const std::string who = concat("layer ", expected.name, ", ");
-  const int64_t k = expected.kernel, s = expected.stride, p = expected.pad, d = expected.dilation;
+  const int64_t k = expected.kernel, s = expected.stride, p = expected.pad, after = expected.pad_after,
+                d = expected.dilation;
   const Value& weight = graph.value(node.inputs[1]);
-  check(node, who + "weight shape", weight.shape, {expected.out_channels, expected.in_channels, k, k});
+  check(node, who + "group", node.integer("group", 1), expected.groups);
+  check(node, who + "weight shape", weight.shape,
+        {expected.out_channels, expected.in_channels / expected.groups, k, k});
   check(node, who + "kernel_shape", node.integers("kernel_shape", {k, k}), {k, k});
   check(node, who + "strides", node.integers("strides", {1, 1}), {s, s});
-  check(node, who + "pads", node.integers("pads", {0, 0, 0, 0}), {p, p, p, p});
+  check(node, who + "pads", node.integers("pads", {0, 0, 0, 0}), {p, p, after, after});
   check(node, who + "dilations", node.integers("dilations", {1, 1}), {d, d});
-  check(node, who + "group", node.integer("group", 1), 1);
   check(node, who + "auto_pad", node.text("auto_pad", "NOTSET"), "NOTSET");
-  check(node, who + "ReLU", node.integer("relu", 0), expected.relu ? 1 : 0);
+  const int64_t code = node.integer("activation", 0);
+  const auto found = code == 0 ? LayerActivation::kNone : code == 1 ? LayerActivation::kRelu : LayerActivation::kRelu6;
+  check(node, who + "activation", std::string(to_string(found)), to_string(expected.activation));
   if ((node.input(3) != kNoValue) != expected.residual)
     fail_node(graph, node, who, "residual: expected ", expected.residual ? "one" : "none", ", found ",
               describe(graph, node.input(3)));
@@ -140,6 +144,11 @@ const Node& Walker::layer(ValueId value, const std::string& name) {
   const auto entry = table_.find(name);
   if (entry == table_.end()) fail(ErrorKind::kInternal, "layer ", name, " is not in the layer table");
   const Layer& expected = entry->second;
+  const Node* outer = graph.producer(value);
+  if (outer != nullptr && outer->op == "Clip" && expected.activation != LayerActivation::kNone)
+    fail_node(graph, *outer, "layer ", name, ", activation: expected ", to_string(expected.activation),
+              expected.activation == LayerActivation::kRelu6 ? " (Clip to 0..6)" : "", ", found a Clip to ",
+              outer->real("min", -INFINITY), "..", outer->real("max", INFINITY));
   const Node& node = claim(value, "FusedConv", concat("layer ", name));
   const ArrayPtr weight = graph.constant(node.inputs[1]), bias = graph.constant(node.input(2));
   check_layer(node, expected);

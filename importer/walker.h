@@ -34,6 +34,7 @@ class Walker {
   // Claims the convolution that makes `value` as layer `name` of the table; checks everything that the table says,
   // keeps its weights and returns it. Inputs: 0 is its map, 3 its residual.
   const Node& layer(ValueId value, const std::string& name);
+  bool has_layer(const std::string& name) const { return table_.count(name) != 0; }
 
   // Attribute checks; an error names node, attribute, expected and found.
   void check(const Node& node, const std::string& what, int64_t found, int64_t expected) const;
@@ -69,7 +70,7 @@ class Walker {
 
 // C2..C5, F and what is behind it, back to the image.
 void match_encoder(Walker& walker, ValueId features);
-// Boxes and scores back to the RPN's two convolutions and these back to `context`, concat(F, G).
+// Boxes and scores back to the RPN's two convolutions and these back to `context`, concat(F, G) or F alone.
 void match_proposals(Walker& walker, ValueId boxes, ValueId scores, ValueId context);
 
 }  // namespace sln::importer

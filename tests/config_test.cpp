@@ -56,7 +56,15 @@ TEST_CASE("What is wrong in a config is named") {
         std::string::npos);
   CHECK(error_of(replaced(good, "\"nms_iou\":0.7,", "")).find("key 'nms_iou' is missing") != std::string::npos);
   CHECK(error_of(replaced(good, "{", "{\"surplus\":1,")).find("unknown key 'surplus'") != std::string::npos);
-  CHECK(error_of(replaced(good, "\"sln\"", "\"arcnn\"")).find("network: expected \"sln\"") != std::string::npos);
+  CHECK(error_of(replaced(good, "\"sln\"", "\"ordernet\""))
+            .find("network: expected one of \"arcnn\", \"arcnn-visible\", \"sln\", found \"ordernet\"") !=
+        std::string::npos);
+  CHECK(error_of(replaced(good, "\"resnet\"", "\"vgg\""))
+            .find("encoder: expected one of \"efficientnet-lite0\", \"resnet\", found \"vgg\"") != std::string::npos);
+  CHECK(error_of(replaced(good, "\"sln\"", "\"arcnn\"")).find("layers: expected an integer from 1 to 1, found 4") !=
+        std::string::npos);
+  CHECK(error_of(replaced(good, "\"resnet\"", "\"efficientnet-lite0\"")).find("blocks: expected an array of 7") !=
+        std::string::npos);
   CHECK(error_of(replaced(good, "[1,2,1,1]", "[1,2,1]")).find("blocks: expected an array of 4") != std::string::npos);
 }
 
@@ -101,6 +109,85 @@ TEST_CASE("The last stage is dilated, and strides are in the 3x3") {
       CHECK(layer.stride == 1);
       CHECK(layer.out_side == 256);
     }
+  }
+}
+
+namespace {
+
+const char* const kDemo =
+    R"({"anchor_ratios":[0.5,1,2],"anchor_scales":[0.03125,0.0625,0.125,0.25,0.5],"blocks":[1,2,2,3,3,4,1],)"
+    R"("bn_eps":0.001,"encoder":"efficientnet-lite0","feature_channels":64,"head_channels":64,"layers":4,)"
+    R"("max_rois":100,"mean":[127,127,127],"min_box":0.00390625,"network":"sln","nms_iou":0.7,"pre_nms":1000,)"
+    R"("roi_side":28,"rpn_channels":128,"rpn_stride":8,"side":256,"std":[128,128,128],"stem_channels":32})";
+
+sln::Layer layer_of(const Config& config, const std::string& name) {
+  for (const sln::Layer& layer : sln::layer_table(config))
+    if (layer.name == name) return layer;
+  FAIL("no layer " << name);
+  return {};
+}
+
+int64_t parameters_of(const Config& config, const std::string& prefix) {
+  int64_t sum = 0;
+  for (const sln::Layer& layer : sln::layer_table(config))
+    if (layer.name.rfind(prefix, 0) == 0) sum += layer.parameters();
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("The layer table of efficientnet-lite0 has the published sizes") {
+  const Config config = parse_config(kDemo, "demo");
+  // The published network has 4,652,008 parameters; without its 1280-channel head (320 * 1280 + 2 * 1280) and its
+  // classifier (1280 * 1000 + 1000) and with every BN folded into one bias (2 floats per channel become 1), this
+  // remains.
+  const int64_t published = 4652008 - (320 * 1280 + 2 * 1280) - (1280 * 1000 + 1000);
+  int64_t biases = 0;
+  for (const sln::Layer& layer : sln::layer_table(config))
+    if (layer.stage == "encoder" && layer.name.find("fuse") == std::string::npos) biases += layer.out_channels;
+  CHECK(parameters_of(config, "encoder.") - parameters_of(config, "encoder.fuse") == published - biases);
+  CHECK(parameters_of(config, "encoder.fuse") == 496 * 64 + 64);
+
+  const sln::Layer wide = layer_of(config, "encoder.stage3.block0.depthwise");
+  CHECK(wide.groups == 144);
+  CHECK(wide.kernel == 5);
+  CHECK(wide.stride == 2);
+  CHECK(wide.pad == 1);
+  CHECK(wide.pad_after == 2);
+  CHECK(wide.out_side == 32);
+  CHECK(wide.activation == sln::LayerActivation::kRelu6);
+  CHECK(wide.macs == int64_t{144} * 25 * 32 * 32);
+  const sln::Layer stem = layer_of(config, "encoder.stem");
+  CHECK(stem.pad == 0);
+  CHECK(stem.pad_after == 1);
+  CHECK(layer_of(config, "encoder.stage5.block1.project").residual);
+  CHECK(layer_of(config, "encoder.stage5.block1.project").activation == sln::LayerActivation::kNone);
+  CHECK_FALSE(layer_of(config, "encoder.stage5.block0.project").residual);
+  CHECK(layer_of(config, "encoder.fuse.c4").in_channels == 112);
+  CHECK(layer_of(config, "encoder.fuse.c4").out_side == 16);
+  for (const sln::TensorSpec& spec : sln::blob_tensors(config))
+    if (spec.name == "encoder.stage3.block0.depthwise.weight") CHECK(spec.dims == sln::Dims{144, 1, 5, 5});
+}
+
+TEST_CASE("Widths of a narrow stem are rounded half up") {
+  const Config config = parse_config(replaced(kDemo, "\"stem_channels\":32", "\"stem_channels\":6"), "narrow");
+  // 16, 24, 40, 80, 112, 192, 320 times 6 / 32: 3, 4.5, 7.5, 15, 21, 36, 60
+  const int expected[] = {3, 5, 8, 15, 21, 36, 60};
+  for (int stage = 1; stage <= 7; ++stage)
+    CHECK(layer_of(config, "encoder.stage" + std::to_string(stage) + ".block0.project").out_channels ==
+          expected[stage - 1]);
+}
+
+TEST_CASE("The networks of masks have no global layers and one head") {
+  for (const int masks : {1, 2}) {
+    const std::string name = masks == 1 ? "\"arcnn\"" : "\"arcnn-visible\"";
+    const Config config = parse_config(
+        replaced(replaced(kDemo, "\"sln\"", name), "\"layers\":4", "\"layers\":" + std::to_string(masks)), "arcnn");
+    CHECK(config.context_channels() == 64);
+    CHECK(parameters_of(config, "glm") + parameters_of(config, "ilm") + parameters_of(config, "refine") == 0);
+    CHECK(parameters_of(config, "mask") == 5 * (9 * 64 * 64 + 64) + masks * (9 * 64 + 1));
+    CHECK(layer_of(config, "rpn.conv").in_channels == 64);
+    CHECK(layer_of(config, "mask.conv6").per_roi);
   }
 }
 

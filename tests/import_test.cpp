@@ -10,6 +10,7 @@
 
 #include "engine/blob.h"
 #include "engine/layer_table.h"
+#include "engine/sln.h"
 #include "tests/support/onnx_builder.h"
 
 using namespace sln;
@@ -96,6 +97,36 @@ onnx::NodeProto& roi_conv(onnx::ModelProto& model, int number) {
     if (i == number) return conv;
     value = reader_of(model, conv.output(0), "Relu").output(0);
   }
+}
+
+// The stage tensors of the engine on the probe canvas.
+std::vector<Tensor> capture(const std::string& blob) {
+  sln_model* model = nullptr;
+  sln_options* options = nullptr;
+  sln_engine* engine = nullptr;
+  sln_result* result = nullptr;
+  REQUIRE(sln_model_open(blob.c_str(), &model) == SLN_OK);
+  REQUIRE(sln_options_create(&options) == SLN_OK);
+  REQUIRE(sln_options_set_int(options, "capture", 1) == SLN_OK);
+  REQUIRE(sln_options_set_int(options, "threads", 2) == SLN_OK);
+  REQUIRE(sln_options_set_float(options, "score_threshold", 0) == SLN_OK);
+  REQUIRE(sln_engine_create(model, options, &engine) == SLN_OK);
+  REQUIRE(sln_result_create(&result) == SLN_OK);
+  const Tensor canvas = probe_canvas(Blob::open(blob)->config());
+  REQUIRE(sln_engine_run_canvas(engine, canvas.data.data(), result) == SLN_OK);
+  std::vector<Tensor> tensors;
+  sln_tensor_info info = {};
+  info.struct_size = sizeof info;
+  for (int32_t i = 0; sln_engine_get_tensor(engine, i, &info) == SLN_OK; ++i) {
+    Tensor tensor{info.name, Dims(info.dims, info.dims + info.rank), {}};
+    tensor.data.assign(info.data, info.data + element_count(tensor.dims));
+    tensors.push_back(std::move(tensor));
+  }
+  sln_result_destroy(result);
+  sln_engine_destroy(engine);
+  sln_options_destroy(options);
+  sln_model_destroy(model);
+  return tensors;
 }
 
 void remove_initializer(onnx::ModelProto& model, const std::string& name) {
@@ -233,6 +264,41 @@ TEST_CASE("the blobs of both exporters and of unfolded normalisation agree", "[i
       }
       INFO(other_name << " " << spec.name << " largest " << largest << " apart " << apart);
       CHECK(apart <= 1e-6 * largest);
+    }
+  }
+}
+
+TEST_CASE("the second encoder and the networks of masks: equal blobs, and what the engine finds is what ONNX says",
+          "[import]") {
+  for (const char* name : {"lite", "arcnn", "arcnn-visible"}) {
+    const TemporaryFolder folder;
+    std::vector<std::shared_ptr<const Blob>> blobs;
+    for (const char* exporter : kExporters) {
+      const std::string onnx = kFixtures + "tiny-" + name + "_" + exporter + ".onnx";
+      const std::string path = folder.path(std::string(exporter) + ".safetensors");
+      INFO(onnx);
+      const ImportReport report = import_onnx(onnx, path);
+      for (const ImportGlue& glue : report.glue) CHECK(glue.by_reading);
+      CHECK(report.has_fingerprint);
+      CHECK(report.macs_after < report.macs_before);  // the low-resolution fuse
+      blobs.push_back(Blob::open(path));
+      const ReferenceRun run = reference_run(onnx, 2);
+      const VerifyReport verified = compare_stages(run, capture(path));
+      INFO(format_report(verified));
+      CHECK(verified.passed);
+      const int64_t stages = run.config.has_global_layers() ? 10 : 8;
+      CHECK(verified.checks.size() == static_cast<size_t>(3 * stages + 1));
+    }
+    for (const TensorSpec& spec : blob_tensors(blobs[0]->config())) {
+      const auto count = static_cast<size_t>(element_count(spec.dims));
+      const float *a = blobs[0]->tensor(spec.name), *b = blobs[1]->tensor(spec.name);
+      float largest = 0, worst = 0;
+      for (size_t i = 0; i < count; ++i) {
+        largest = std::max(largest, std::fabs(b[i]));
+        worst = std::max(worst, std::fabs(a[i] - b[i]));
+      }
+      INFO(spec.name);
+      CHECK(worst <= 1e-6f * largest);
     }
   }
 }

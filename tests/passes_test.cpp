@@ -328,7 +328,7 @@ TEST_CASE("bias and activation go into the convolution", "[passes]") {
     const Graph after = same_after(m, fuse_conv_bias_activation, 1);
     CHECK(after.nodes.size() == 1);
     CHECK(after.nodes[0]->op == "FusedConv");
-    CHECK(after.nodes[0]->integer("relu", 0) == (relu ? 1 : 0));
+    CHECK(after.nodes[0]->integer("activation", 0) == (relu ? 1 : 0));
   }
 }
 
@@ -342,6 +342,93 @@ TEST_CASE("what is added per pixel or read twice is no bias", "[passes]") {
   const Graph after = same_after(m, fuse_conv_bias_activation, 2);
   CHECK(count(after, "Add") == 1);
   CHECK(count(after, "Relu") == 1);
+}
+
+TEST_CASE("zeros padded around a map go into the convolution's pads", "[passes]") {
+  for (unsigned seed = 0; seed < kSeeds; ++seed) {
+    Maker m(seed);
+    const int64_t channels = m.between(1, 4), groups = m.flip() ? channels : 1;
+    const ValueId x = m.input({1, channels, 8, 6});
+    const int64_t top = m.between(0, 2), left = m.between(0, 2), bottom = m.between(0, 2), right = m.between(0, 2);
+    const ValueId padded = m.node("Pad", {x}, {{"pads", Wholes{0, 0, top, left, 0, 0, bottom, right}}});
+    const Wholes own = {m.between(0, 1), 0, m.between(0, 1), 1};
+    const ValueId weight = m.constant(m.floats({channels, channels / groups, 3, 3}));
+    m.output(m.node("Conv", {padded, weight}, {{"pads", own}, {"strides", Wholes{2, 2}}, {"group", groups}}));
+    const bool read_twice = m.flip();
+    if (read_twice) m.output(padded);
+    const Graph after = same_after(m, fold_pads, 1);
+    CHECK(count(after, "Pad") == (read_twice ? 1 : 0));
+    CHECK(after.nodes.back()->integers("pads", {}) ==
+          Wholes{own[0] + top, own[1] + left, own[2] + bottom, own[3] + right});
+  }
+}
+
+TEST_CASE("padding that is no convolution's own stays", "[passes]") {
+  const Attributes others[] = {{{"pads", Wholes{0, 0, 1, 1, 0, 0, 1, 1}}, {"constant_value", 0.5}},
+                               {{"pads", Wholes{0, 1, 0, 0, 0, 0, 1, 1}}}};
+  for (const Attributes& attributes : others) {
+    Maker m(1);
+    const int64_t channels = attributes.count("constant_value") != 0 ? 2 : 3;
+    const ValueId padded = m.node("Pad", {m.input({1, 2, 6, 6})}, attributes);
+    m.output(m.node("Conv", {padded, m.constant(m.floats({3, channels, 3, 3}))}));
+    CHECK(count(same_after(m, fold_pads, 0), "Pad") == 1);
+  }
+}
+
+TEST_CASE("Relu and an upper bound become one Clip", "[passes]") {
+  for (unsigned seed = 0; seed < kSeeds; ++seed) {
+    Maker m(seed);
+    Array x = m.floats({2, 3, 4, 4}, -9, 9);
+    const ValueId in = m.input({2, 3, 4, 4});
+    m.feeds[in] = x;
+    const ValueId relu = m.node("Relu", {in});
+    const int form = static_cast<int>(m.between(0, 3));
+    const ValueId six = m.scalar(6);
+    m.output(form == 0   ? m.node("Clip", {relu}, {{"min", 0.0}, {"max", 6.0}})
+             : form == 1 ? m.node("Clip", {relu}, {{"min", -1.0}, {"max", 6.0}})
+             : form == 2 ? m.node("Min", {relu, six})
+                         : m.node("Min", {six, relu}));
+    const Graph after = same_after(m, merge_relu_clip, 1);
+    REQUIRE(after.nodes.size() == 1);
+    CHECK(after.nodes[0]->op == "Clip");
+    CHECK(after.nodes[0]->real("min", -1) == 0);
+    CHECK(after.nodes[0]->real("max", -1) == 6);
+  }
+  Maker m(1);  // a bound from below that Relu does not make idle, a bound per channel, a map that others read
+  const ValueId x = m.input({1, 3, 2, 2});
+  m.output(m.node("Clip", {m.node("Relu", {x})}, {{"min", 0.5}, {"max", 6.0}}));
+  m.output(m.node("Min", {m.node("Relu", {x}), m.constant(m.floats({3, 1, 1}))}));
+  const ValueId shared = m.node("Relu", {x});
+  m.output(m.node("Clip", {shared}, {{"max", 6.0}}));
+  m.output(shared);
+  CHECK(count(same_after(m, merge_relu_clip, 0), "Relu") == 3);
+}
+
+TEST_CASE("ReLU6 goes into the convolution, other bounds do not", "[passes]") {
+  for (const double bound : {6.0, 5.0}) {
+    Maker m(3);
+    Array weight = m.floats({3, 1, 3, 3}, -9, 9);
+    const ValueId y = m.node("Conv", {m.input({1, 3, 6, 6}), m.constant(std::move(weight))}, {{"group", int64_t{3}}});
+    m.output(m.node("Clip", {y}, {{"min", 0.0}, {"max", bound}}));
+    const Graph after = same_after(m, fuse_conv_bias_activation, 1);
+    CHECK(count(after, "Clip") == (bound == 6.0 ? 0 : 1));
+    CHECK(after.nodes[0]->integer("activation", 0) == (bound == 6.0 ? 6 : 0));
+  }
+}
+
+TEST_CASE("normalisation goes into a depthwise convolution", "[passes]") {
+  for (unsigned seed = 0; seed < kSeeds; ++seed) {
+    Maker m(seed);
+    const int64_t channels = m.between(2, 9), kernel = m.flip() ? 3 : 5;
+    const ValueId y =
+        m.node("Conv", {m.input({1, channels, 7, 7}), m.constant(m.floats({channels, 1, kernel, kernel}))},
+               {{"group", channels}, {"strides", Wholes{2, 2}}, {"pads", Wholes{1, 1, 2, 2}}});
+    m.output(m.node("BatchNormalization",
+                    {y, m.constant(m.floats({channels}, 0.5, 2)), m.constant(m.floats({channels})),
+                     m.constant(m.floats({channels})), m.constant(m.floats({channels}, 0.1, 3))},
+                    {{"epsilon", 1e-3}}));
+    CHECK(count(same_after(m, fold_batch_norm, 1), "Conv") == 1);
+  }
 }
 
 namespace {
@@ -368,7 +455,25 @@ TEST_CASE("a bottleneck's sum goes into its last convolution", "[passes]") {
     CHECK(last.op == "FusedConv");
     CHECK(last.inputs.size() == 4);
     CHECK(last.inputs[0] == inner);  // the deeper of the two takes the other's output
-    CHECK(last.integer("relu", 0) == 1);
+    CHECK(last.integer("activation", 0) == 1);
+  }
+}
+
+TEST_CASE("an inverted residual's sum goes into its projection, which gets no activation", "[passes]") {
+  for (unsigned seed = 0; seed < kSeeds; ++seed) {
+    Maker m(seed);
+    const int64_t channels = m.between(1, 5), width = 2 * channels;
+    const ValueId x = m.conv(m.input({1, channels, 5, 5}), channels, channels, true, 1);
+    const ValueId wide = m.node("Relu", {m.conv(x, channels, width, true, 1)});
+    const ValueId y = m.conv(wide, width, channels, true, 1);
+    const ValueId sum = m.flip() ? m.node("Add", {y, x}) : m.node("Add", {x, y});
+    m.output(sum);
+    m.output(m.node("Relu", {sum}));
+    const Graph after = same_after(m, fuse_both, 1);
+    CHECK(count(after, "Add") == 0);
+    const Node& last = *after.producer(after.outputs[0].value);
+    CHECK(last.inputs[0] == wide);
+    CHECK(last.integer("activation", 0) == 0);
   }
 }
 
@@ -408,7 +513,7 @@ bool make_fuse(Maker& m, bool& any_direct) {
   const int64_t out = m.between(1, 6);
   std::vector<ValueId> inputs = {joined, m.constant(m.floats({out, channels, 1, 1}))};
   if (m.flip()) inputs.push_back(m.constant(m.floats({out})));
-  m.output(m.node("FusedConv", inputs, {{"relu", m.between(0, 1)}}));
+  m.output(m.node("FusedConv", inputs, {{"activation", m.between(0, 1)}}));
   return any_resized;
 }
 

@@ -127,7 +127,7 @@ TEST_CASE("convolution equals its definition for every kind of window", "[refere
 TEST_CASE("a fused convolution adds bias and residual before the activation", "[reference]") {
   const Array x = reals({1, 1, 1, 2}, {1, 2}), w = reals({1, 1, 1, 1}, {3}), b = reals({1}, {-4});
   const Array r = reals({1, 1, 1, 2}, {0.5, -3});
-  check_reals(evaluate_one("FusedConv", {x, w, b, r}, {{"relu", int64_t{1}}}), {1, 1, 1, 2}, {0, 0});
+  check_reals(evaluate_one("FusedConv", {x, w, b, r}, {{"activation", int64_t{1}}}), {1, 1, 1, 2}, {0, 0});
   check_reals(evaluate_one("FusedConv", {x, w, b, r}), {1, 1, 1, 2}, {-0.5, -1});
 }
 

@@ -43,6 +43,24 @@ Map conv(Context& context, const ConvLayer& layer, const MapView& src, const Map
   return dst;
 }
 
+Map depthwise(Context& context, const DepthwiseLayer& layer, const MapView& src) {
+  const DepthwiseDesc& desc = layer.desc;
+  Map dst = take_map(context, 1, (src.h + desc.stride - 1) / desc.stride, desc.channels);
+  DepthwiseParams params;
+  params.src = src.data;
+  params.in_h = src.h;
+  params.in_w = src.w;
+  params.src_stride = src.stride;
+  params.dst = dst.view.data;
+  params.out_h = dst.view.h;
+  params.out_w = dst.view.w;
+  params.dst_stride = dst.view.stride;
+  params.weights = layer.packed.get();
+  context.backend.depthwise(desc, params);
+  context.macs += static_cast<int64_t>(desc.channels) * desc.kernel * desc.kernel * dst.view.h * dst.view.w;
+  return dst;
+}
+
 PoolParams pooling(const MapView& src, const MapView& dst, int kernel, int stride, int pad) {
   PoolParams params;
   params.src = src.data;

@@ -47,6 +47,12 @@ struct ConvLayer {
   std::unique_ptr<PackedConv> packed;
 };
 
+// One depthwise convolution of the layer table.
+struct DepthwiseLayer {
+  DepthwiseDesc desc;
+  std::unique_ptr<PackedDepthwise> packed;
+};
+
 // Writes dst; residual may be null, and may be dst.
 void conv_into(Context& context, const ConvLayer& layer, const MapView& src, const MapView* residual,
                const MapView& dst);
@@ -55,6 +61,9 @@ void conv_into(Context& context, const ConvLayer& layer, const MapView& src, con
 // not depend on how many RoIs a run has.
 Map conv(Context& context, const ConvLayer& layer, const MapView& src, const MapView* residual = nullptr,
          int capacity = 0);
+
+// Takes the output map, of one item as src is, and writes it.
+Map depthwise(Context& context, const DepthwiseLayer& layer, const MapView& src);
 
 // Parameters of a pooling from src to dst, both of one item.
 PoolParams pooling(const MapView& src, const MapView& dst, int kernel, int stride, int pad);

@@ -13,10 +13,32 @@ struct BottleneckLayers {
   ConvLayer shortcut;  // packed is null where the block keeps size and channels
 };
 
-struct EncoderLayers {
+struct ResNetLayers {
   ConvLayer stem;
   std::vector<BottleneckLayers> stages[4];
-  ConvLayer fuse[4];  // slices of the fuse convolution for C2..C5
+};
+
+struct MobileBottleneckLayers {
+  ConvLayer expand;  // packed is null where the block does not widen
+  DepthwiseLayer depthwise;
+  ConvLayer project;
+  bool residual = false;  // the block's input is added to its output
+};
+
+struct LiteLayers {
+  ConvLayer stem;
+  std::vector<MobileBottleneckLayers> stages[7];
+};
+
+// Slices of the fuse convolution for C2..C5.
+struct FuseLayers {
+  ConvLayer c2, c3, c4, c5;
+};
+
+struct EncoderLayers {
+  ResNetLayers resnet;  // empty where the config names the other
+  LiteLayers lite;      // likewise
+  FuseLayers fuse;
 };
 
 // conv-bn-relu, conv-bn-relu, conv: the block of GLM, ILM and refinement.
@@ -24,16 +46,23 @@ struct ThreeConvLayers {
   ConvLayer conv1, conv2, conv3;
 };
 
+// Six times conv, with BN and ReLU after all but the last: the head of the networks that predict masks.
+struct MaskLayers {
+  std::vector<ConvLayer> convs;
+};
+
 struct RpnLayers {
   ConvLayer conv, objectness, deltas;
 };
 
+// What the network does not have stays empty.
 struct Layers {
   EncoderLayers encoder;
   ThreeConvLayers glm;
   RpnLayers rpn;
   ThreeConvLayers ilm;
   ThreeConvLayers refine;
+  MaskLayers mask;
   int64_t packed_bytes = 0;
 };
 

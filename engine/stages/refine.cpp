@@ -6,13 +6,7 @@ namespace {
 // residual: logits of the refinement, or null for the planes as the ILM has them.
 SemDist planes_of(Context& context, const MapView& ilm_logits, const float* residual) {
   const Config& config = context.config;
-  const int cells_per_roi = config.roi_side * config.roi_side;
-  const auto cells = static_cast<size_t>(config.max_rois) * static_cast<size_t>(cells_per_roi);
-  SemDist out;
-  out.layers = context.arena.take(cells * static_cast<size_t>(config.layers + 1) * sizeof(float));
-  out.confidence = context.arena.take(cells * sizeof(float));
-  out.level = context.arena.take(cells);
-  out.count = ilm_logits.batch;
+  SemDist out = take_semdist(context, ilm_logits.batch);
   RefineParams params;
   params.ilm_logits = ilm_logits.data;
   params.residual = residual;
@@ -20,7 +14,7 @@ SemDist planes_of(Context& context, const MapView& ilm_logits, const float* resi
   params.logits_stride = ilm_logits.stride;
   params.channels = config.layers + 1;
   params.layers = out.layers.floats();
-  params.pixels_per_roi = cells_per_roi;
+  params.pixels_per_roi = config.roi_side * config.roi_side;
   params.confidence = out.confidence.floats();
   params.level = static_cast<uint8_t*>(out.level.data());
   context.backend.refine_planes(params);
@@ -28,6 +22,18 @@ SemDist planes_of(Context& context, const MapView& ilm_logits, const float* resi
 }
 
 }  // namespace
+
+SemDist take_semdist(Context& context, int count) {
+  const Config& config = context.config;
+  const auto side = static_cast<size_t>(config.roi_side);
+  const size_t cells = static_cast<size_t>(config.max_rois) * side * side;
+  SemDist out;
+  out.layers = context.arena.take(cells * static_cast<size_t>(config.layers + 1) * sizeof(float));
+  out.confidence = context.arena.take(cells * sizeof(float));
+  out.level = context.arena.take(cells);
+  out.count = count;
+  return out;
+}
 
 SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois,
                const InstanceLayers& instance) {

@@ -13,6 +13,9 @@ struct SemDist {
   int count = 0;      // n
 };
 
+// Memory for max_rois objects.
+SemDist take_semdist(Context& context, int count);
+
 SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois,
                const InstanceLayers& instance);
 

@@ -2,11 +2,10 @@
 
 namespace sln {
 
-RoiFeatures roi_align(Context& context, const Features& features, const GlobalLayers& global, const Boxes& boxes) {
+RoiFeatures roi_align(Context& context, const MapView& src, const Boxes& boxes, int room) {
   const Config& config = context.config;
-  const MapView src = features_and_layers(features, global);
   RoiFeatures rois;
-  rois.map = take_map(context, config.max_rois, config.roi_side, src.channels, ceil16(src.channels + 1));
+  rois.map = take_map(context, config.max_rois, config.roi_side, src.channels, ceil16(src.channels + room));
   rois.map.view.batch = boxes.count;
   RoiAlignParams params;
   params.src = src.data;

@@ -1,15 +1,16 @@
-// RoIAlign on features and global layers (network description, 6).
+// RoIAlign on features (and global layers) (network description, 6).
 #pragma once
 
 #include "engine/stages/proposals.h"
 
 namespace sln {
 
-// Per RoI: F, G, and room for the sem-dist map M that the ILM adds as one more channel.
+// Per RoI: the context channels, and room for what a head adds as further channels (the ILM its sem-dist map M).
 struct RoiFeatures {
-  Map map;  // (n, P, P, ceil16(C + K+2)), view.channels = C + K+1; channel C + K+1 belongs to M
+  Map map;  // (n, P, P, ceil16(context channels + room)), view.channels = context channels
 };
 
-RoiFeatures roi_align(Context& context, const Features& features, const GlobalLayers& global, const Boxes& boxes);
+// src: as rpn()'s. room: channels that will be added behind those of src.
+RoiFeatures roi_align(Context& context, const MapView& src, const Boxes& boxes, int room);
 
 }  // namespace sln

@@ -4,9 +4,8 @@
 
 namespace sln {
 
-RpnMaps rpn(Context& context, const RpnLayers& layers, const Features& features, const GlobalLayers& global) {
+RpnMaps rpn(Context& context, const RpnLayers& layers, const MapView& src) {
   const Config& config = context.config;
-  const MapView src = features_and_layers(features, global);
   const Map pooled = take_map(context, 1, config.grid(), src.channels);
   const int cell = config.rpn_stride / 4;
   context.backend.average_pool(pooling(src, pooled.view, cell, cell, 0));

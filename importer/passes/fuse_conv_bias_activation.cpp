@@ -41,12 +41,18 @@ bool absorb_bias(Graph& graph, Node& conv) {
   return true;
 }
 
-bool absorb_relu(Graph& graph, Node& conv) {
-  const Node* relu = only_user(graph, conv.outputs[0]);
-  if (relu == nullptr || relu->op != "Relu") return false;
-  conv.attributes["relu"] = int64_t{1};
-  conv.outputs[0] = relu->outputs[0];
-  erase_node(graph, relu);
+// ReLU6 is a Clip whose bounds are attributes by now.
+bool is_relu6(const Node& node) {
+  return node.op == "Clip" && node.inputs.size() == 1 && node.has("min") && node.has("max") &&
+         node.real("min", 0.0) == 0.0 && node.real("max", 0.0) == 6.0;
+}
+
+bool absorb_activation(Graph& graph, Node& conv) {
+  const Node* user = only_user(graph, conv.outputs[0]);
+  if (user == nullptr || (user->op != "Relu" && !is_relu6(*user))) return false;
+  conv.attributes["activation"] = int64_t{user->op == "Relu" ? 1 : 6};
+  conv.outputs[0] = user->outputs[0];
+  erase_node(graph, user);
   return true;
 }
 
@@ -67,7 +73,7 @@ int fuse_conv_bias_activation(Graph& graph) {
     conv->op = "FusedConv";
     ++count;
     absorb_bias(graph, *conv);
-    absorb_relu(graph, *conv);
+    absorb_activation(graph, *conv);
   }
   return count;
 }

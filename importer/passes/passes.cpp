@@ -34,7 +34,8 @@ void canonicalise(Graph& graph) {
 
 void rewrite(Graph& graph) {
   canonicalise(graph);
-  run_to_fixpoint(graph, {fold_batch_norm, fuse_conv_bias_activation, fuse_residual_add, fuse_low_resolution});
+  run_to_fixpoint(graph, {fold_pads, merge_relu_clip, fold_batch_norm, fuse_conv_bias_activation, fuse_residual_add,
+                          fuse_low_resolution});
 }
 
 }  // namespace sln::importer

@@ -35,12 +35,17 @@ void canonicalise(Graph& graph);
 
 // ---- Rewrites that save work ----
 
+// Pad of rows and columns by zeros in front of a Conv goes into the Conv's own pads.
+int fold_pads(Graph& graph);
+// Relu, then Clip or Min to an upper bound -> one Clip from 0.
+int merge_relu_clip(Graph& graph);
 // BatchNormalization behind a convolution goes into its weights and bias, in double.
 int fold_batch_norm(Graph& graph);
-// Conv, added constant per channel, Relu -> FusedConv.
+// Conv, added constant per channel, Relu or Clip to 0..6 -> FusedConv.
 int fuse_conv_bias_activation(Graph& graph);
 // FusedConv, Add of a map of its shape, Relu -> FusedConv with a residual. Where both summands are convolutions, the
-// one deeper in the graph takes the other's output. A sum without Relu stays an Add.
+// one deeper in the graph takes the other's output. A sum without Relu goes into a 1x1 convolution only (the projection
+// of an inverted residual); else it stays an Add.
 int fuse_residual_add(Graph& graph);
 // A 1x1 convolution over concatenated maps, some of them enlarged by a linear Resize, commutes with the resize: each
 // map gets its slice of the weights at its own size, and the results are enlarged and summed. The first map that is not

@@ -1,0 +1,12 @@
+// The mask head of the networks that predict an amodal mask and, of two masks, its visible part: RoI features ->
+// planes.
+#pragma once
+
+#include "engine/stages/refine.h"
+
+namespace sln {
+
+// The planes in the form that decode reads: not this object, visible, hidden (see kernels/mask_planes.h).
+SemDist mask_head(Context& context, const MaskLayers& layers, const RoiFeatures& rois);
+
+}  // namespace sln
