@@ -323,7 +323,8 @@ class SceneMaker:
 
     def scene(self, number: int) -> scenes.Scene:
         """Scene `number` (0 or more): image, objects from front to back, the complete order."""
-        random = numpy.random.RandomState([self.seed & 0xFFFFFFFF, number])
+        # The split counts too: else scene n of all splits would share a background made by rule.
+        random = numpy.random.RandomState([self.seed & 0xFFFFFFFF, number, SPLITS.index(self.split)])
         width, height = self._image_size(random)
         style = _draw_style(random)
         canvas = textures.background(random, self.store, self._cutouts, self._backgrounds, width, height)
