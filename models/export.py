@@ -6,6 +6,7 @@ from, and a fingerprint of PyTorch's own run on the probe canvas.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import os
 import pickle
@@ -43,6 +44,18 @@ def default_exporter() -> str:
     return "dynamo" if torch_version() >= (2, 9) else "torchscript"
 
 
+def check_config(path: str, wanted: configs.Config, text: str) -> None:
+    """Raises ExportError unless the config beside a file's weights is the wanted one."""
+    try:
+        found = configs.Config.from_json(text)
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"{path}: {error}") from error
+    names = [f.name for f in dataclasses.fields(found) if getattr(found, f.name) != getattr(wanted, f.name)]
+    if names:
+        values = [", ".join(f"{name} {getattr(c, name)!r}" for name in names) for c in (wanted, found)]
+        raise ExportError(f"{path}: expected weights for config with {values[0]}; found {values[1]}")
+
+
 def load_weights(network: Network, path: str) -> None:
     """Loads a state dict, {"state_dict": ..., "config": JSON}, or a training checkpoint.
 
@@ -56,10 +69,7 @@ def load_weights(network: Network, path: str) -> None:
         raise ExportError(f"{path}: expected a state dict, found {type(content).__name__}")
     kind = next((key for key in ("ema", "state_dict") if key in content), None)
     if kind is not None:
-        found = content.get("config", network.config.to_json())
-        if found != network.config.to_json():
-            raise ExportError(f"{path}: expected weights for config {network.config.to_json()}, "
-                              f"found {found}")
+        check_config(path, network.config, content.get("config", network.config.to_json()))
         content = content[kind]
     if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
         raise ExportError(f"{path}: expected a state dict, found values that are no tensors")
@@ -260,7 +270,8 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
                         help="append features, rpn_objectness, rpn_deltas, instance_layers")
     parser.add_argument("--keep-batchnorm", action="store_true",
                         help="leave BatchNormalization nodes in the graph (torchscript only)")
-    parser.add_argument("--half", action="store_true", help="fold BN and round convolution weights to halves, "
+    parser.add_argument("--half", action="store_true",
+                        help="fold BN and round convolution weights to halves, "
                         "which `sln import` then stores in two bytes each")
     parser.add_argument("--threads", type=int, metavar="T", help="PyTorch's threads")
     parser.add_argument("-o", "--output", required=True, metavar="X.onnx")

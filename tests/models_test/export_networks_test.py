@@ -1,5 +1,6 @@
 """Graphs of the second encoder and of the baselines, and graphs of weights that have been trained."""
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -198,7 +199,10 @@ class TrainedTest(unittest.TestCase):
                          ("trained", hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()))
 
     def test_a_checkpoint_that_does_not_fit(self):
-        for changes, pattern in (({"config": configs.named("tiny").to_json()}, "expected weights for config"),
+        for changes, pattern in (({"config": dataclasses.replace(configs.named("tiny"), side=32).to_json()},
+                                  "config with network 'arcnn-visible', .*; found network 'sln', .*side 32"),
+                                 ({"config": "{}"}, "checkpoint.pt: config: missing keys"),
+                                 ({"config": 5}, "checkpoint.pt: "),
                                  ({"ema": {"a": torch.zeros(1)}},
                                   "missing: encoder.fuse.weight, .* more; unknown: a"),
                                  ({"ema": 3}, "checkpoint.pt: expected a state dict")):
