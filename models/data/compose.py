@@ -104,7 +104,8 @@ def warp(random: Random, rgba: numpy.ndarray, longest: float, style: Style) -> I
         rgba = rgba[:, ::-1]
     if not style.upright and random.uniform() < 0.1:
         rgba = rgba[::-1]
-    image = Image.fromarray(numpy.ascontiguousarray(rgba))
+    # Colours weighted by alpha from here on: what lies outside of the object must not bleed into its rim.
+    image = Image.fromarray(numpy.ascontiguousarray(rgba)).convert("RGBa")
     stretch = math.exp(random.normal(0.0, 0.14))
     width, height = image.width * stretch, image.height / stretch
     scale = longest / max(width, height)
@@ -115,7 +116,7 @@ def warp(random: Random, rgba: numpy.ndarray, longest: float, style: Style) -> I
     else:
         angle = random.uniform(-180.0, 180.0) if random.uniform() < 0.3 else random.normal(0.0, style.tilt)
     window, coefficients = _homography(random, size[0], size[1], angle)
-    return image.transform(window, Image.PERSPECTIVE, coefficients, Image.BICUBIC)
+    return image.transform(window, Image.PERSPECTIVE, coefficients, Image.BICUBIC).convert("RGBA")
 
 
 def _retexture(random: Random, rgb: numpy.ndarray, alpha: numpy.ndarray) -> numpy.ndarray:
