@@ -36,9 +36,16 @@ FOLDERS = (
     "transportation/vehicles",
 )
 
+# Words in names of what is no thing, or more than one: signs, diagrams, notes, whole scenes.
+NO_THING = tuple(
+    "bullet sailing knot arrow note sign symbol crossroads curve clef castle paper parchment sport_ _bw "
+    "crossbone text scene".split()
+)
+LEAST_SATURATION = 8  # grey levels between the strongest and the weakest channel, mean; line art has none
+
 
 def drawing_fault(rgba: np.ndarray) -> str:
-    """Why a trimmed drawing is of no use: what fault() says, or "sparse", "rectangle", "flat"; or ""."""
+    """Why a trimmed drawing is of no use: what fault() says, "sparse", "rectangle", "grey", "flat"; or ""."""
     reason = fault(rgba)
     if reason:
         return reason
@@ -48,6 +55,8 @@ def drawing_fault(rgba: np.ndarray) -> str:
     if mask.mean() > 0.97:
         return "rectangle"  # a whole scene on paper, not a thing
     light = rgba[mask][:, :3].astype(np.float32)
+    if (light.max(axis=1) - light.min(axis=1)).mean() < LEAST_SATURATION:
+        return "grey"
     if light.mean(axis=1).std() < 12 and (light.max(axis=1) - light.min(axis=1)).std() < 12:
         return "flat"
     return ""
@@ -60,6 +69,7 @@ def collect(most: Optional[int], seed: int = 0) -> Iterator[Candidate]:
         path for path in files(root, (".png",)) if path.startswith(tuple(name + "/" for name in FOLDERS))
     ]
     paths.sort(key=lambda path: hashlib.sha256(f"{seed}/{path}".encode("utf-8", "surrogateescape")).digest())
+    paths = [path for path in paths if not any(word in os.path.basename(path) for word in NO_THING)]
     good = 0
     for path in paths:
         if most is not None and good >= most:

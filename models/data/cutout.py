@@ -92,6 +92,8 @@ def components(mask: np.ndarray) -> np.ndarray:
 
 def without_specks(rgba: np.ndarray) -> np.ndarray:
     """The picture with alpha 0 in every part with under 1 % of its opaque pixels, faint edge included."""
+    if rgba.size == 0:
+        return rgba
     labels = components(rgba[..., 3] >= 16)
     sizes = np.bincount(labels[rgba[..., 3] >= OPAQUE], minlength=labels.max() + 1)
     sizes[0] = 0
@@ -99,16 +101,22 @@ def without_specks(rgba: np.ndarray) -> np.ndarray:
     return np.where(keep[labels][..., None], rgba, np.uint8(0))
 
 
+def trimmed(rgba: np.ndarray) -> np.ndarray:
+    """The part of a picture around all alpha over 0; a picture of no pixels where there is none."""
+    rows, columns = np.flatnonzero(rgba[..., 3].any(axis=1)), np.flatnonzero(rgba[..., 3].any(axis=0))
+    if len(rows) == 0:
+        return np.zeros((0, 0, 4), np.uint8)
+    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
 def fit(rgba: np.ndarray, side: int = CUTOUT_SIDE) -> np.ndarray:
     """The picture without specks, trimmed to where its alpha is not 0, and shrunk to `side` px at most.
 
     Shrunk in premultiplied colours, so that nothing of the colour under alpha 0 reaches the edge. Returns a
     picture of no pixels where nothing is opaque."""
-    rgba = without_specks(rgba)
-    ys, xs = np.nonzero(rgba[..., 3])
-    if len(ys) == 0:
-        return np.zeros((0, 0, 4), np.uint8)
-    rgba = rgba[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    rgba = trimmed(without_specks(trimmed(rgba)))
+    if rgba.size == 0:
+        return rgba
     scale = side / max(rgba.shape[:2])
     if scale >= 1:
         return np.ascontiguousarray(rgba)
@@ -158,13 +166,17 @@ def eroded(mask: np.ndarray, times: int) -> np.ndarray:
 
 
 def fault(rgba: np.ndarray) -> str:
-    """Why a trimmed cut-out of any origin is of no use: "empty", "small", "see-through", "thin"; or ""."""
+    """Why a trimmed cut-out of any origin is of no use: "empty", "small", "sliver", "see-through",
+    "thin"; or ""."""
     if rgba.size == 0:
         return "empty"
     alpha = rgba[..., 3]
     mask = alpha >= OPAQUE
     if max(alpha.shape) < SMALLEST or mask.sum() < LEAST_PIXELS:
         return "small"
+    # A flat thing from its edge, of which nobody could tell what it is.
+    if mask.sum() < 0.05 * max(alpha.shape) ** 2:
+        return "sliver"
     # A thing half of glass has no mask that people would agree on: what is behind shows through it.
     core = eroded(alpha >= 16, 2)
     if (alpha[core] < 230).sum() > 0.08 * max(1, core.sum()):

@@ -1,6 +1,7 @@
 """Renders of the meshes in Debian's sweethome3d-furniture: one family a kind of mesh, a dozen views each."""
 
 import concurrent.futures
+import concurrent.futures.process
 import hashlib
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import numpy as np
 from models.data.cutout import OPAQUE, Candidate, eroded, family_of, fault, fit
 from models.data.obj import ObjError
 from models.data.packages import files, folder
+from models.data.render import RenderError, Renderer, TextureError
 
 PACKAGE = "sweethome3d-furniture"
 LICENCES = {  # by catalogue; what the package's copyright file and the catalogues themselves say
@@ -87,6 +89,13 @@ def render_fault(rgba: np.ndarray) -> str:
     return ""
 
 
+def mesh_family(name: str) -> str:
+    """The family of a mesh; the catalogues have some forty sockets and switches that differ in a hole."""
+    family = family_of(name)
+    is_socket = family.startswith(("rounded-", "square-")) or family.endswith("-whites")
+    return "socket" if is_socket else family
+
+
 def mesh_seed(seed: int, mesh: Mesh) -> int:
     """The seed of a mesh's views: of its name, so that it does not depend on which others are rendered."""
     return int.from_bytes(
@@ -100,8 +109,6 @@ _renderer = None
 def candidates(mesh: Mesh, views: int, seed: int) -> List[Candidate]:
     """The views of one mesh, good or rejected."""
     global _renderer
-    from models.data.render import Renderer, TextureError
-
     if _renderer is None:
         _renderer = Renderer()
     source = f"{PACKAGE}/{mesh.catalogue}/{mesh.model} by {mesh.creator}"
@@ -110,15 +117,13 @@ def candidates(mesh: Mesh, views: int, seed: int) -> List[Candidate]:
         with zipfile.ZipFile(mesh.archive) as archived:
             inside = os.path.dirname(mesh.model) + "/"
             archived.extractall(scratch, [name for name in archived.namelist() if name.startswith(inside)])
-        rng = np.random.default_rng(mesh_seed(seed, mesh))
         try:
-            for picture in _renderer.views(os.path.join(scratch, mesh.model), views, rng):
+            for picture in _renderer.views(os.path.join(scratch, mesh.model), views, mesh_seed(seed, mesh)):
                 rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])[:, 3]
                 rgba = fit(picture)
                 reason = "cut" if (rim >= OPAQUE).any() else render_fault(rgba)
-                found.append(
-                    Candidate(source, family_of(mesh.name), LICENCES[mesh.catalogue], "render", rgba, reason)
-                )
+                family, licence = mesh_family(mesh.name), LICENCES[mesh.catalogue]
+                found.append(Candidate(source, family, licence, "render", rgba, reason))
         except (ObjError, TextureError):
             found.append(Candidate(source, rejected="unreadable"))
     return found
@@ -132,5 +137,12 @@ def collect(views: int, seed: int = 0, jobs: int = 1) -> Iterator[Candidate]:
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
         pending = [pool.submit(candidates, mesh, views, seed) for mesh in meshes]
-        for future in pending:
-            yield from future.result()
+        for mesh, future in zip(meshes, pending):
+            try:
+                found = future.result()
+            except concurrent.futures.process.BrokenProcessPool:
+                raise RenderError(
+                    f"{mesh.archive}!{mesh.model}: expected renders, found that VTK ended its process "
+                    f"(at this mesh or one of the {jobs} after it)"
+                ) from None
+            yield from found

@@ -1,8 +1,9 @@
 """Renders of an OBJ mesh with alpha, by VTK, without a display. The only module that needs VTK."""
 
+import colorsys
 import math
 import os
-from typing import Iterator
+from typing import Any, Dict, Iterator
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from models.data.obj import Part, read_obj
 
 SIDE = 640  # px, side of a render; shrunk later, which is what smooths its edges
 PEELS = 6  # layers of translucent surfaces that are sorted
+GOLDEN = 0.6180339887  # turns between two views: however many there are, they spread
 FILL = 0.94  # share of the picture that the mesh may span
 
 
@@ -45,23 +47,28 @@ class Renderer:
         self.window.SetSize(SIDE, SIDE)
         self.window.SetAlphaBitPlanes(1)
         self.window.SetMultiSamples(0)
+        self._greys: Dict[Any, float] = {}  # surfaces without a colour of their own, and how light they are
 
-    def views(self, path: str, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    def views(self, path: str, count: int, seed: int) -> Iterator[np.ndarray]:
         """`count` renders of the mesh, (640, 640, 4) uint8 RGBA with straight alpha, from cameras around it.
 
         Two of three look at the front half (the mesh's front is +z, up is +y), elevations 0 to 50 degrees;
-        each has its own lights. `path` is an OBJ file with its MTL and textures beside it."""
+        each has its own lights. The first views of many are those of few. `path` is an OBJ file with its MTL
+        and textures beside it."""
         renderer = self._load(path)
         try:
-            start = rng.uniform(0, 360)
+            start = np.random.default_rng(seed).uniform()
+            lowest, widest = self._lowest(renderer), self._widest(renderer)
             for i in range(count):
-                spread = 180.0 if i % 3 == 2 else 80.0
-                step = ((i + 0.5) / count * 2 - 1) * spread + rng.uniform(-12, 12)
-                azimuth = step if i % 3 != 2 else step + start
-                lowest = self._lowest(renderer)
+                rng = np.random.default_rng([seed, i])
+                turn = (start + i * GOLDEN) % 1 * 2 - 1
+                azimuth = turn * widest + rng.uniform(-5, 5)
+                if i % 3 == 2:
+                    azimuth += 180
                 elevation = lowest + (50 - lowest) * rng.uniform() ** 1.3
                 self._camera(renderer, azimuth, elevation, rng.uniform(20, 50))
                 self._lights(renderer, rng)
+                self._paint(renderer, rng)
                 yield self._read()
         finally:
             self.window.RemoveRenderer(renderer)
@@ -70,6 +77,7 @@ class Renderer:
     def _load(self, path: str):
         """A renderer with the mesh in it, one actor a material."""
         renderer = self.vtk.vtkRenderer()
+        self._greys = {}
         translucent = False
         for part in read_obj(path):
             actor = self._actor(part)
@@ -98,8 +106,11 @@ class Renderer:
         surface.SetSpecular(min(0.25, material.specular))
         surface.SetSpecularPower(min(60.0, max(1.0, material.shininess)))
         surface.SetOpacity(1.0 if material.opacity >= 0.6 else material.opacity)
+        if max(material.colour) - min(material.colour) < 0.08 and min(material.colour) > 0.25:
+            self._greys[actor] = surface.GetColor()[0]
         if material.texture is not None and part.texcoords is not None:
             actor.SetTexture(self._texture(material.texture))
+            self._greys.pop(actor, None)
             surface.SetColor(0.97, 0.97, 0.97)  # the files leave the colour below a texture at black or grey
         return actor
 
@@ -187,6 +198,12 @@ class Renderer:
         return 22.0 if height < 0.2 * breadth else 0.0
 
     @staticmethod
+    def _widest(renderer) -> float:
+        """How far in degrees cameras turn from front and back: a door seen from its edge is a line too."""
+        bounds = renderer.ComputeVisiblePropBounds()
+        return 60.0 if bounds[5] - bounds[4] < 0.15 * (bounds[1] - bounds[0]) else 90.0
+
+    @staticmethod
     def _span(renderer, bounds) -> float:
         """How far the corners of the box lie from the picture's centre, 1 at its border."""
         matrix = renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(1.0, -1, 1)
@@ -212,6 +229,19 @@ class Renderer:
             light.SetColor(min(1, 1 + tint), 1 - abs(tint) / 4, min(1, 1 - tint))
             light.SetIntensity(intensity)
             renderer.AddLight(light)
+
+    def _paint(self, renderer, rng: np.random.Generator) -> None:
+        """In half of the views, gives the mesh's grey surfaces one colour or two.
+
+        A third of the meshes came without colours; things are not grey that often."""
+        hsv = rng.uniform((0, 0.15, 0.35), (1, 0.75, 0.95), (2, 3))
+        colours = [np.array(colorsys.hsv_to_rgb(*one)) for one in hsv]
+        painted = rng.uniform() < 0.5
+        for actor in renderer.GetActors():
+            grey = self._greys.get(actor)
+            if grey is not None:
+                colour = colours[int(rng.uniform() < 0.25)] * (0.4 + 0.6 * grey)
+                actor.GetProperty().SetColor(*(colour if painted else [grey] * 3))
 
     def _read(self) -> np.ndarray:
         from vtkmodules.util.numpy_support import vtk_to_numpy

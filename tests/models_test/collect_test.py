@@ -109,6 +109,15 @@ class CutoutTest(unittest.TestCase):
         wire[..., 3] = np.where(np.arange(100)[None, :] % 8 < 3, wire[..., 3], 0)
         self.assertEqual(cutout.fault(wire), "thin")
 
+        edge = np.zeros((100, 8, 4), np.uint8)
+        edge[:, 2:6] = (90, 50, 20, 255)
+        self.assertEqual(cutout.fault(edge), "sliver")
+
+    def test_families_of_meshes(self):
+        for name in ("rounded-antenna", "square-plug-TypeB", "RJ-45-whites"):
+            self.assertEqual(meshes.mesh_family(name), "socket")
+        self.assertEqual(meshes.mesh_family("armChair2"), "arm-chair")
+
     def test_faults_of_renders(self):
         shaded = disc(100, 40)
         self.assertEqual(meshes.render_fault(shaded), "")
@@ -126,9 +135,10 @@ class CutoutTest(unittest.TestCase):
         self.assertEqual(clipart.drawing_fault(disc(100, 49)[1:99, 1:99]), "")
         page = disc(100, 90)
         self.assertEqual(clipart.drawing_fault(page), "rectangle")
-        plain = disc(100, 49)
-        plain[plain[..., 3] > 0, :3] = 7
-        self.assertEqual(clipart.drawing_fault(plain), "flat")
+        for colour, reason in (((7, 7, 7), "grey"), ((90, 20, 160), "flat")):
+            plain = disc(100, 49)
+            plain[plain[..., 3] > 0, :3] = colour
+            self.assertEqual(clipart.drawing_fault(plain), reason)
 
     def test_which_stamps_are_photographs(self):
         for path in ("animals/birds/owl.png", "food/fruit/kiwi.png", "symbols/money/us/coins/010dime.png"):
