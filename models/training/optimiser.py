@@ -8,6 +8,7 @@ from typing import Dict, List, Tuple
 import torch
 from torch import nn
 
+from models.training.folding import fold
 from models.training.forward import ALL_LOSSES
 
 ENCODER_SHARE = 0.2  # learning rate of a pretrained encoder over that of the rest
@@ -81,6 +82,7 @@ def apply_stage(network: nn.Module, stage: Stage, fixed_encoder_statistics: bool
         elif fixed_encoder_statistics and isinstance(module, nn.BatchNorm2d) \
                 and name.startswith("encoder.") and not name.startswith("encoder.fuse"):
             module.eval()
+    fold(network.encoder)
 
 
 def make_optimiser(network: nn.Module, recipe: Recipe, encoder_share: float) -> torch.optim.Optimizer:

@@ -18,6 +18,7 @@ from models.network import make_network
 from models.scene import Scene, SceneObject, list_order
 from models.seeding import seed_weights
 from models.training import checkpoint
+from models.training.folding import fold
 from models.training.loader import Loader, LoaderError
 from models.training.optimiser import RECIPES, Average, Recipe, learning_rate, network_stages, stage_starts
 from models.training.sources import ComposedSource
@@ -199,6 +200,31 @@ class StageTest(unittest.TestCase):
         for group in trainer.optimiser.param_groups:
             for parameter in group["params"]:
                 self.assertEqual(group["weight_decay"] > 0, parameter.dim() > 1)
+
+    def test_folded_statistics_change_nothing_but_the_work(self):
+        for name in ("tiny", "tiny-lite"):
+            encoder = make_network(configs.named(name)).encoder.double().eval()
+            generator = torch.Generator().manual_seed(0)
+            with torch.no_grad():
+                for key, value in encoder.state_dict().items():
+                    if value.is_floating_point() and value.dim() == 1:
+                        value.copy_(0.5 + torch.rand(value.shape, generator=generator))
+            canvas = torch.randn(2, 3, 64, 64, generator=generator).double()
+            parameters = list(encoder.parameters())
+            results = []
+            for folded in (False, True):
+                if folded:
+                    fold(encoder)
+                    encoder.stem_bn.register_forward_hook(
+                        lambda module, inputs, output: self.assertIs(inputs[0], output))
+                output = encoder(canvas)
+                results.append([output, *torch.autograd.grad((output * output).sum(), parameters)])
+            for a, b in zip(*results):
+                self.assertLess(float((a - b).detach().abs().max()), 1e-9 * float(a.detach().abs().max()), name)
+            encoder.train()
+            fold(encoder)  # nothing is in eval mode now: everything is as it was
+            self.assertNotIn("forward", encoder.stem.__dict__)
+            self.assertNotIn("forward", encoder.stem_bn.__dict__)
 
     def test_networks_without_a_glm_learn_the_encoder_with_the_proposals(self):
         stages = network_stages(RECIPES["paper"], make_network(configs.named("tiny-arcnn")))
