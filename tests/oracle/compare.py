@@ -14,6 +14,7 @@ import proposals_numpy
 
 DENSE_STAGES = ("features", "global_layers", "rpn_objectness", "rpn_deltas")
 ROI_STAGES = ("instance_layers", "layers", "confidence")
+SLN_STAGES = ("global_layers", "instance_layers")  # that only the network "sln" predicts
 
 # Of values. Dense stages that are not probabilities are measured in their own RMS.
 P99_LIMIT, MAX_LIMIT = 1e-4, 1e-3
@@ -76,8 +77,20 @@ def compare_values(report: Report, name: str, a: numpy.ndarray, b: numpy.ndarray
     report.limit(f"{name} max", _largest(error), MAX_LIMIT)
 
 
-def compare_dense(report: Report, a: dict, b: dict) -> None:
-    for name in DENSE_STAGES:
+def stages_of(config: dict, names: Tuple[str, ...]) -> Tuple[str, ...]:
+    """Those of the names that the config's network predicts."""
+    return tuple(name for name in names if config["network"] == "sln" or name not in SLN_STAGES)
+
+
+def check_absent(report: Report, config: dict, tensors: dict) -> None:
+    """What a network does not predict must not be there."""
+    for name in SLN_STAGES:
+        if config["network"] != "sln" and name in tensors:
+            report.failures.append(f"{name}: expected none of network {config['network']}, found one")
+
+
+def compare_dense(report: Report, config: dict, a: dict, b: dict) -> None:
+    for name in stages_of(config, DENSE_STAGES):
         reference = b[name].astype(numpy.float64)
         rms = 1.0 if name == "global_layers" else float(numpy.sqrt(numpy.mean(reference ** 2)))
         compare_values(report, name, a[name], b[name], rms)
@@ -144,7 +157,8 @@ def compare_stages(config: dict, a: dict, b: dict, scaled: Tuple[int, int]) -> R
     scaled: width and height of the image's part of the canvas.
     """
     report, padding = Report(), proposals_numpy.padding_of(config, scaled)
-    compare_dense(report, a, b)
+    check_absent(report, config, a)
+    compare_dense(report, config, a, b)
     candidates = [proposals_numpy.decode(config, t["rpn_objectness"], t["rpn_deltas"]) for t in (a, b)]
     anchors = [t["anchor_index"].astype(numpy.int64) if "anchor_index" in t
                else proposals_numpy.recover_anchors(c, t["boxes"], t["scores"])
@@ -162,7 +176,7 @@ def compare_stages(config: dict, a: dict, b: dict, scaled: Tuple[int, int]) -> R
     count_swaps(report, rows_a, rows_b, candidates[1].logits[common], padding[common])
     report.limit("boxes max", _largest(numpy.abs(a["boxes"][rows_a] - b["boxes"][rows_b])), BOX_LIMIT)
     report.limit("scores max", _largest(numpy.abs(a["scores"][rows_a] - b["scores"][rows_b])), SCORE_LIMIT)
-    for name in ROI_STAGES:
+    for name in stages_of(config, ROI_STAGES):
         compare_values(report, name, a[name][rows_a], b[name][rows_b], 1.0)
     compare_levels(report, a, b, rows_a, rows_b)
     return report

@@ -61,7 +61,8 @@ def onnxruntime_backend(path: str, threads: int) -> Backend:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    missing = sorted({*compare.DENSE_STAGES, *compare.ROI_STAGES} - set(names))
+    config = json.loads(session.get_modelmeta().custom_metadata_map["sln.config"])
+    missing = sorted(set(compare.stages_of(config, compare.DENSE_STAGES + compare.ROI_STAGES)) - set(names))
     if missing:
         raise ValueError(f"{path}: expected an export with --debug-outputs, found no {', '.join(missing)}")
     return lambda canvas: dict(zip(names, session.run(names, {"image": canvas[None]})))

@@ -157,6 +157,39 @@ class TinyOracle(unittest.TestCase):
             self.assertLessEqual(numpy.abs(a[name] - b[name]).max(), 1e-6 * numpy.abs(b[name]).max(), name)
 
 
+class OtherNetworks(unittest.TestCase):
+    """The second encoder and the baselines, each against PyTorch."""
+
+    def compare(self, config):
+        with tempfile.TemporaryDirectory() as folder:
+            torch.set_num_threads(1)
+            onnx, model = (os.path.join(folder, f"{config}.{ending}") for ending in ("onnx", "safetensors"))
+            network = exporter.build(config, 1, None)
+            exporter.export(network, onnx, "seeded:1", "torchscript")
+            import_model(onnx, model)
+
+            def pytorch(canvas):
+                with torch.no_grad():
+                    stages = network(torch.from_numpy(canvas[None].copy()))
+                return {name: tensor.numpy() for name, tensor in stages._asdict().items()}
+
+            image = os.path.join(folder, "image.png")
+            Image.fromarray(preprocess.draw_noise(200, 133)).save(image)
+            (_, reports), = oracle.compare_with(pytorch, CLI, model, [image], 2)
+            self.assertEqual(oracle.failures_of(reports), [])
+            self.assertGreaterEqual(reports["stages"].figures["matched"], 4)
+            self.assertGreaterEqual(reports["end to end"].figures["objects matched"], 2)
+
+    def test_lite_encoder(self):
+        self.compare("tiny-lite")
+
+    def test_arcnn(self):
+        self.compare("tiny-arcnn")
+
+    def test_arcnn_visible(self):
+        self.compare("tiny-arcnn-visible")
+
+
 class KeepList(unittest.TestCase):
     """The judge of keep lists itself, on three boxes in a row."""
 
