@@ -1,6 +1,7 @@
 """Collectors of cut-outs: families, trimming, what is refused, OBJ meshes, people's own pictures."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from models.data import backgrounds, clipart, collect, cutout, meshes, obj, own, packages, stamps
+from models.data.render import Renderer
 from models.data.store import CutoutStore
 
 CUBE = """mtllib cube.mtl
@@ -222,6 +224,41 @@ class ObjTest(unittest.TestCase):
             self.write(text)
             with self.assertRaisesRegex(obj.ObjError, message):
                 obj.read_obj(self.path)
+
+
+BOX = """v 0 0 0\nv 2 0 0\nv 2 1 0\nv 0 1 0\nv 0 0 1\nv 2 0 1\nv 2 1 1\nv 0 1 1\nmtllib box.mtl\nusemtl side
+f 1 4 3 2\nf 5 6 7 8\nf 1 5 8 4\nf 2 3 7 6\nusemtl lid\nf 4 8 7 3\nf 1 2 6 5
+"""
+
+
+@unittest.skipUnless(importlib.util.find_spec("vtkmodules"), "renders need vtk")
+class RenderTest(unittest.TestCase):
+    def test_views_of_a_box(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            path = os.path.join(scratch, "box.obj")
+            with open(path, "w") as file:
+                file.write(BOX)
+            with open(os.path.join(scratch, "box.mtl"), "w") as file:
+                file.write("newmtl side\nKd 0.9 0.1 0.1\nnewmtl lid\nKd 0.1 0.1 0.9\n")
+            renderer = Renderer()
+            pictures = list(renderer.views(path, 6, seed=4))
+            again = list(renderer.views(path, 3, seed=4))
+            other = next(renderer.views(path, 1, seed=5))
+        for few, many in zip(again, pictures):
+            np.testing.assert_array_equal(few, many)  # the first views of many, whatever was drawn before
+        self.assertTrue((other != pictures[0]).any())
+        for picture in pictures:
+            self.assertEqual((picture.shape, picture.dtype), ((640, 640, 4), np.uint8))
+            alpha = picture[..., 3]
+            self.assertEqual(set(np.unique(alpha)), {0, 255})
+            self.assertFalse(alpha[0].any() or alpha[-1].any() or alpha[:, 0].any() or alpha[:, -1].any())
+            ys, xs = np.nonzero(alpha)
+            self.assertGreater(max(np.ptp(ys), np.ptp(xs)), 400)
+            self.assertGreater(alpha.mean(), 0.25 * 255)
+            # A closed box: each row of it is one run of pixels.
+            self.assertTrue((np.abs(np.diff((alpha > 0).astype(int), axis=1)).sum(axis=1) <= 2).all())
+            red, blue = (picture[alpha > 0][:, channel].astype(int) for channel in (0, 2))
+            self.assertGreater((red > blue + 30).mean(), 0.3)
 
 
 class OwnTest(unittest.TestCase):
