@@ -35,11 +35,12 @@ def build_network(config: configs.Config) -> torch.nn.Module:
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of a run that its result depends on; unset ones are None, so that a resumed run keeps its own."""
-    group = parser.add_argument_group("recipe", "kept in the checkpoint; a resumed run has those it began with")
+    """Options that a run's result depends on; unset ones are None, so that a resumed run keeps its own."""
+    group = parser.add_argument_group(
+        "recipe", "kept in the checkpoint: a resumed run has those it began with")
     group.add_argument("--images", type=int, metavar="N", help="images in all (default: %d)" % Options.images)
     group.add_argument("--batch", type=int, metavar="N", help="images per step (default: %d)" % Options.batch)
-    group.add_argument("--seed", type=int, metavar="N", help="of scenes, sampling and new weights (default: 0)")
+    group.add_argument("--seed", type=int, metavar="N", help="of scenes, sampling, new weights (default: 0)")
     group.add_argument("--recipe", choices=sorted(RECIPES), help="paper: the staged one (default: default)")
     group.add_argument("--rate", type=float, metavar="R", help="learning rate (default: the recipe's)")
     group.add_argument("--decay", type=float, metavar="D", help="weight decay (default: the recipe's)")
@@ -55,7 +56,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--warmup", type=int, metavar="STEPS", help="(default: %d)" % Options.warmup)
     group.add_argument("--clip", type=float, metavar="NORM",
                        help="of the gradient (default: %g)" % Options.clip)
-    group.add_argument("--encoder-share", type=float, metavar="X", help="the encoder's learning rate over that of "
+    group.add_argument("--encoder-share", type=float, metavar="X", help="the encoder's rate over that of "
                        f"the rest (default: {ENCODER_SHARE} with --pretrained or --init, else 1)")
     group.add_argument("--precision", choices=("fp32", "bf16", "fp16"),
                        help="default: bf16 where the machine has it, fp16 on other GPUs, else fp32")
@@ -65,23 +66,25 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m models.train", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, choices=sorted(configs.CONFIGS))
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, outside of the sources")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the run's folder, not among sources")
     scenes = parser.add_mutually_exclusive_group()
-    scenes.add_argument("--store", metavar="STORE", help="cut-outs to compose scenes of (default: drawn shapes)")
+    scenes.add_argument("--store", metavar="STORE", help="cut-outs to compose scenes of (default: shapes)")
     scenes.add_argument("--annotations", metavar="FILE", help="annotated images instead, of any format that "
                         "models.readers knows")
     parser.add_argument("--images-dir", metavar="DIR", help="where their images are (default: beside FILE)")
     parser.add_argument("--val-annotations", metavar="FILE", help="annotated images to validate on")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", metavar="FILE", help="start from a checkpoint's or weight file's weights")
-    start.add_argument("--pretrained", metavar="FILE", nargs="?", const="", help="pretrained encoder weights; "
-                       "without a FILE those of the installed package for this encoder")
+    start.add_argument("--pretrained", metavar="FILE", nargs="?", const="",
+                       help="pretrained encoder weights; without a FILE the installed package's")
     parser.add_argument("--resume", action="store_true",
                         help="go on from DIR/checkpoint.pt; begin if there is none")
-    parser.add_argument("--stop-at", type=int, default=0, metavar="N", help="end this part after N images in all")
+    parser.add_argument("--stop-at", type=int, default=0, metavar="N",
+                        help="end this part after N images in all")
     parser.add_argument("--validate-every", type=int, default=Pace.validate_every, metavar="N",
                         help="images between validations (default: %(default)s; 0: at the end)")
-    parser.add_argument("--validation-scenes", type=int, default=100, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--validation-scenes", type=int, default=100, metavar="N",
+                        help="(default: %(default)s)")
     parser.add_argument("--checkpoint-minutes", type=float, default=Pace.checkpoint_minutes, metavar="M",
                         help="(default: %(default)s)")
     parser.add_argument("--log-every", type=int, default=Pace.log_every, metavar="STEPS",
@@ -114,8 +117,8 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
         merged = {**known, **{name: value for name, value in stored.items() if name in known}}
         for name, value in given.items():
             if merged[name] != value:
-                raise TrainingError(f"--{name.replace('_', '-')}: expected {merged[name]}, with which the run to "
-                                    f"resume began, found {value}")
+                raise TrainingError(f"--{name.replace('_', '-')}: expected {merged[name]}, with which the "
+                                    f"run to resume began, found {value}")
         return Options(**merged)
     started = arguments.pretrained is not None or arguments.init is not None
     given.setdefault("encoder_share", ENCODER_SHARE if started else 1.0)
@@ -133,7 +136,8 @@ def check_config(path: str, config: configs.Config, stored: Dict[str, Any]) -> N
     wanted = json.loads(config.to_json())
     for name in sorted(stored):
         if stored[name] != wanted.get(name):
-            raise TrainingError(f"{path}: config: {name}: expected {wanted.get(name)!r}, found {stored[name]!r}")
+            raise TrainingError(f"{path}: config: {name}: expected {wanted.get(name)!r}, "
+                                f"found {stored[name]!r}")
 
 
 def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer:
@@ -164,7 +168,8 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
 def make_source(arguments: argparse.Namespace, side: int, seed: int):
     """Where the run's scenes come from, for training and validation."""
     if arguments.annotations is not None:
-        return AnnotatedSource(arguments.annotations, arguments.images_dir, side, seed, arguments.val_annotations)
+        return AnnotatedSource(arguments.annotations, arguments.images_dir, side, seed,
+                               arguments.val_annotations)
     for name in ("images_dir", "val_annotations"):
         if getattr(arguments, name) is not None:
             raise TrainingError(f"--{name.replace('_', '-')}: expected --annotations beside it, found none")

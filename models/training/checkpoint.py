@@ -49,7 +49,8 @@ def unpack_optimiser(state: Dict[str, Any]) -> Dict[str, Any]:
     """Inverse of pack_optimiser; groups that are no JSON are taken as they are."""
     groups = state["param_groups"]
     if isinstance(groups, str):
-        groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in json.loads(groups)]
+        groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()}
+                  for group in json.loads(groups)]
     return {"state": state["state"], "param_groups": groups}
 
 
@@ -81,8 +82,8 @@ def read_onnx(path: str) -> Dict[str, Any]:
     state = {name[len(ONNX_PREFIX):]: torch.from_numpy(array.copy()).float()
              for name, array in arrays.items() if name.startswith(ONNX_PREFIX)}
     if not any(name.endswith("running_mean") for name in state):
-        raise CheckpointError(f"{path}: expected a graph exported with --keep-batchnorm, found its normalisation "
-                              f"folded into the convolutions")
+        raise CheckpointError(f"{path}: expected a graph exported with --keep-batchnorm, found its "
+                              f"normalisation folded into the convolutions")
     config = {item.key: item.value for item in model.metadata_props}.get("sln.config")
     return {"state_dict": state, **({} if config is None else {"config": config})}
 

@@ -96,8 +96,8 @@ class Loader:
                 break
             except queue.Empty:
                 if not self.processes[k].is_alive():
-                    raise LoaderError(f"scene {number}: expected it from the loading process, found the process "
-                                      f"ended with exit code {self.processes[k].exitcode}") from None
+                    raise LoaderError(f"scene {number}: expected it from the loading process, found it ended "
+                                      f"with exit code {self.processes[k].exitcode}") from None
         if found is None:
             raise LoaderError(sample)
         assert found == number, "samples come in their order"

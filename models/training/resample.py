@@ -61,7 +61,8 @@ def vary(scene: Scene, side: int, random: numpy.random.Generator) -> Scene:
     """A random view of a scene for training: cropped, smaller than the canvas, mirrored, in other light."""
     zoom = numpy.exp(random.uniform(0.0, numpy.log(ZOOM))) if random.uniform() < 0.7 else 1.0
     size = [max(1, int(length / zoom)) for length in (scene.width, scene.height)]
-    x0, y0 = (int(random.integers(0, whole - part + 1)) for whole, part in zip((scene.width, scene.height), size))
+    x0 = int(random.integers(0, scene.width - size[0] + 1))
+    y0 = int(random.integers(0, scene.height - size[1] + 1))
     shrink = random.uniform(SHRINK, 1.0) if random.uniform() < 0.3 else 1.0
     width, height = fitted_size(*size, max(1, int(side * shrink)))
     result = resample(scene, (x0, y0, x0 + size[0], y0 + size[1]), width, height, random.uniform() < 0.5)

@@ -39,6 +39,7 @@ def align(context: torch.Tensor, rois: torch.Tensor, cells: int) -> torch.Tensor
         own = slice(start, start + count)
         start += count
         # Channels stay innermost, as the maps of channels_last are stored: nothing is transposed.
-        tall = (rows[own].reshape(-1, height) @ image.permute(1, 2, 0).reshape(height, -1)).reshape(count, cells, width, -1)
+        flat = image.permute(1, 2, 0).reshape(height, -1)
+        tall = (rows[own].reshape(-1, height) @ flat).reshape(count, cells, width, -1)
         parts.append(columns[own][:, None] @ tall)  # (n, P, P, c)
     return torch.cat(parts).permute(0, 3, 1, 2)

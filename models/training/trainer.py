@@ -146,7 +146,8 @@ class Trainer:
         """The checkpoint after `step` steps."""
         return {"format": checkpoint.FORMAT, "config": self.network.config.to_json(), "step": self.step,
                 "images": self.step * self.options.batch, "model": self.network.state_dict(),
-                "ema": self.average.network.state_dict(), "optimizer": checkpoint.pack_optimiser(self.optimiser.state_dict()),
+                "ema": self.average.network.state_dict(),
+                "optimizer": checkpoint.pack_optimiser(self.optimiser.state_dict()),
                 "options": json.dumps(dataclasses.asdict(self.options)),
                 "scaler": json.dumps(self.scaler.state_dict())}
 

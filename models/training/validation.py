@@ -194,9 +194,11 @@ class Validator:
         side = self.config.side
         image = numpy.zeros((1, side, side, 3), numpy.uint8)
         image[0, :scene.height, :scene.width] = scene.image
-        canvas = normalise(torch.from_numpy(image).to(self.device), [(scene.width, scene.height)], self.config)
+        images = torch.from_numpy(image).to(self.device)
+        canvas = normalise(images, [(scene.width, scene.height)], self.config)
         stages = self.network(canvas)
-        boxes, scores, layers = (t.float().cpu().numpy() for t in (stages.boxes, stages.scores, stages.layers))
+        boxes, scores, layers = (value.float().cpu().numpy()
+                                 for value in (stages.boxes, stages.scores, stages.layers))
         return mask_nms([decode(box, float(score), planes, scene.height, scene.width)
                          for box, score, planes in zip(boxes, scores, layers)])
 

@@ -30,13 +30,14 @@ class ResampleTest(unittest.TestCase):
         scene = fit(two_squares(), 120)
         self.assertEqual((scene.width, scene.height, scene.image.shape), (120, 80, (80, 120, 3)))
         self.assertEqual(len(scene.objects), 2)  # of the third nothing can be seen
-        self.assertTrue(numpy.array_equal(scene.objects[1].amodal,
-                                          numpy.kron(two_squares().objects[1].amodal, numpy.ones((2, 2), bool))))
+        doubled = numpy.kron(two_squares().objects[1].amodal, numpy.ones((2, 2), bool))
+        self.assertTrue(numpy.array_equal(scene.objects[1].amodal, doubled))
         self.assertEqual(scene.front.tolist(), [[False, True], [False, False]])
 
     def test_a_mirrored_crop(self):
         scene = resample(two_squares(), (20, 10, 60, 40), 40, 30, flip=True)
-        self.assertTrue(numpy.array_equal(scene.objects[0].amodal, two_squares().objects[0].amodal[10:40, 59:19:-1]))
+        front = two_squares().objects[0].amodal
+        self.assertTrue(numpy.array_equal(scene.objects[0].amodal, front[10:40, 59:19:-1]))
         self.assertTrue(numpy.array_equal(scene.image, two_squares().image[10:40, 59:19:-1]))
         self.assertEqual(len(resample(two_squares(), (35, 0, 60, 40), 25, 40).objects), 1)
 
@@ -71,9 +72,10 @@ class AnnotatedSourceTest(unittest.TestCase):
             Image.new("RGB", (60, 40), (40 * k, 0, 0)).save(os.path.join(self.folder, f"{k}.png"))
             images.append({"id": k, "file_name": f"{k}.png", "width": 60, "height": 40})
             # Image k has k + 1 objects side by side.
-            regions = [{"segmentation": [8 * i, 5, 8 * i + 6, 5, 8 * i + 6, 30, 8 * i, 30], "order": i + 1, "name": "a"}
-                       for i in range(k + 1)]
-            annotations.append({"id": k, "image_id": k, "depth_constraint": "", "author": "x", "regions": regions})
+            regions = [{"segmentation": [8 * i, 5, 8 * i + 6, 5, 8 * i + 6, 30, 8 * i, 30],
+                        "order": i + 1, "name": "a"} for i in range(k + 1)]
+            annotations.append({"id": k, "image_id": k, "depth_constraint": "", "author": "x",
+                                "regions": regions})
         self.path = os.path.join(self.folder, "annotations.json")
         with open(self.path, "w", encoding="utf-8") as file:
             json.dump({"images": images, "annotations": annotations}, file)

@@ -189,7 +189,8 @@ class BatchTest(unittest.TestCase):
 
     def test_anchors_of_the_second_image_follow_those_of_the_first(self):
         config: Config = configs.named("tiny")
-        samples = [sample_of(drawn_scene([(4, 4, 24, 24)])), sample_of(drawn_scene([(30, 30, 60, 62)]), seed=1)]
+        samples = [sample_of(drawn_scene([(4, 4, 24, 24)])),
+                   sample_of(drawn_scene([(30, 30, 60, 62)]), seed=1)]
         batch = collate(samples, config, torch.device("cpu"))
         per_image, first = config.grid ** 2 * config.anchors_per_cell, len(samples[0].anchors)
         self.assertTrue(numpy.array_equal(batch.anchors[first:].numpy(), samples[1].anchors + per_image))

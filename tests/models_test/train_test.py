@@ -91,7 +91,8 @@ class ResumeTest(Quiet):
         code, out, _ = self.run_tiny("parts", "--resume")
         self.assertEqual(code, 0)
         self.assertIn("resumed after 20 steps, 20 images", out)
-        whole, parts = (checkpoint.read_checkpoint(self.path(name, "checkpoint.pt")) for name in ("whole", "parts"))
+        whole, parts = (checkpoint.read_checkpoint(self.path(name, "checkpoint.pt"))
+                        for name in ("whole", "parts"))
         self.same(whole["model"], parts["model"])
         self.same(whole["ema"], parts["ema"])
         self.assertFalse(torch.equal(half["model"]["ilm.conv1.weight"], whole["model"]["ilm.conv1.weight"]))
@@ -155,15 +156,16 @@ class LearningTest(unittest.TestCase):
         samples = samples_of("tiny", 2)
         values = trainer_of("tiny", lambda_g=0.0, lambda_m=0.5).train_step(samples)
         self.assertEqual(set(values), {"loss", "rpn", "instance", "final"})
-        self.assertAlmostEqual(values["loss"], values["rpn"] + values["instance"] + 0.5 * values["final"], places=5)
+        self.assertAlmostEqual(values["loss"], values["rpn"] + values["instance"] + 0.5 * values["final"],
+                               places=5)
 
     def test_scenes_without_objects(self):
         scene = Scene(numpy.zeros((64, 64, 3), numpy.uint8), "empty", 0, 64, 64, [], list_order(0))
         full = Scene(scene.image, "full", 1, 64, 64, [SceneObject(numpy.ones((64, 64), bool))], list_order(1))
         for first in (scene, full):
             trainer = trainer_of("tiny")
-            values = trainer.train_step(
-                Loader(lambda: [first, scene].__getitem__, trainer.network.config, 0, 0, 2, workers=0).take(2))
+            loader = Loader(lambda: [first, scene].__getitem__, trainer.network.config, 0, 0, 2, workers=0)
+            values = trainer.train_step(loader.take(2))
             self.assertTrue(numpy.isfinite(values["loss"]))
 
 
@@ -220,7 +222,8 @@ class StageTest(unittest.TestCase):
                 output = encoder(canvas)
                 results.append([output, *torch.autograd.grad((output * output).sum(), parameters)])
             for a, b in zip(*results):
-                self.assertLess(float((a - b).detach().abs().max()), 1e-9 * float(a.detach().abs().max()), name)
+                largest = float(a.detach().abs().max())
+                self.assertLess(float((a - b).detach().abs().max()), 1e-9 * largest, name)
             encoder.train()
             fold(encoder)  # nothing is in eval mode now: everything is as it was
             self.assertNotIn("forward", encoder.stem.__dict__)
@@ -286,8 +289,8 @@ class ErrorTest(Quiet):
         self.assertEqual(self.run_tiny("run", images=4)[0], 0)
         self.assertIn("--resume goes on with it", self.error(self.run_tiny("run", images=4)))
         self.assertIn("--images: expected 4", self.error(self.run_tiny("run", "--resume", images=8)))
-        self.assertIn("config: blocks: expected", self.error(self.run_tiny("run", "--resume", name="tiny-lite",
-                                                                           images=4)))
+        self.assertIn("config: blocks: expected",
+                      self.error(self.run_tiny("run", "--resume", name="tiny-lite", images=4)))
         path = self.path("run", "checkpoint.pt")
         with open(path, "r+b") as file:
             file.truncate(1000)
@@ -324,8 +327,8 @@ class ErrorTest(Quiet):
         self.same({**network.state_dict(), **counters}, fresh.state_dict())
         with self.assertRaisesRegex(checkpoint.CheckpointError, "folded.onnx: expected .*--keep-batchnorm"):
             checkpoint.initialise(fresh, self.path("folded.onnx"))
-        with self.assertRaisesRegex(checkpoint.CheckpointError, r"one \*.onnx in the folder, found \['folded.onnx', "
-                                                                r"'kept.onnx'\]"):
+        two = r"one \*.onnx in the folder, found \['folded.onnx', 'kept.onnx'\]"
+        with self.assertRaisesRegex(checkpoint.CheckpointError, two):
             checkpoint.initialise(fresh, self.path())
         os.remove(self.path("folded.onnx"))
         checkpoint.initialise(fresh, self.path())

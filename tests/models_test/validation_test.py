@@ -118,7 +118,8 @@ class TallyTest(unittest.TestCase):
         for name in ("tiny-lite", "tiny-arcnn-visible"):
             network = make_network(configs.named(name)).eval()
             initialise_weights(network, 0)
-            validator = Validator(network, ComposedSource(None, 64, "train", 0).validation(2), torch.device("cpu"))
+            scenes = ComposedSource(None, 64, "train", 0).validation(2)
+            validator = Validator(network, scenes, torch.device("cpu"))
             figures = validator.run(network.state_dict())
             self.assertEqual(figures, validator.run(network.state_dict()))
             self.assertTrue(all(numpy.isfinite(value) for value in figures.values()), figures)
