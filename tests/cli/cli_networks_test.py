@@ -41,8 +41,11 @@ class Networks(CliTest):
                         del found[isa, threads]  # the machine lacks it
                         continue
                     self.assert_done(result)
+            result, guarded = self.run_dump(blob, 2, SLN_ARENA="guard")  # every buffer in poisoned memory of its own
+            self.assert_done(result)
             with self.subTest(network=name):
                 self.assertEqual(1, len(set(found.values())) if found else 1)
+                self.assertIn(guarded, found.values() if found else [guarded])
 
     def test_what_a_network_does_not_predict_is_absent(self):
         for name, levels in (("tiny-arcnn", 1), ("tiny-arcnn-visible", 2)):
