@@ -63,6 +63,15 @@ constexpr Case kCases[] = {
     {"3x3 262->256 @100x28", 100, 28, 262, 272, 256, 3, 1, 1, false},
     {"3x3 256->256 @100x28", 100, 28, 256, 256, 256, 3, 1, 1, false},
     {"3x3 256->5 @100x28", 100, 28, 256, 256, 5, 3, 1, 1, false},
+    {"lite stem 3x3/2 3->32 @256", 1, 256, 3, 4, 32, 3, 2, 1, false},
+    {"lite 1x1 32->16 @128", 1, 128, 32, 32, 16, 1, 1, 1, false},
+    {"lite 1x1 16->96 @128", 1, 128, 16, 16, 96, 1, 1, 1, false},
+    {"lite 1x1 96->24 @64", 1, 64, 96, 96, 24, 1, 1, 1, false},
+    {"lite 1x1 24->144 @64", 1, 64, 24, 32, 144, 1, 1, 1, false},
+    {"lite 1x1 240->40 +res @32", 1, 32, 240, 240, 40, 1, 1, 1, true},
+    {"lite 1x1 80->480 @16", 1, 16, 80, 80, 480, 1, 1, 1, false},
+    {"lite 1x1 672->112 +res @16", 1, 16, 672, 672, 112, 1, 1, 1, true},
+    {"lite 1x1 1152->192 @8", 1, 8, 1152, 1152, 192, 1, 1, 1, false},
 };
 
 struct DepthwiseCase {
@@ -278,11 +287,11 @@ bool parse(int argc, char** argv, Options& options) {
 // One line of the table; bytes 0: not shown.
 void print_case(const char* name, const Samples& samples, double flops, double bytes, double peak) {
   if (samples.kept.empty()) {
-    std::printf("%-24s no sample: the processors were never free for it (%d dropped)\n", name, samples.dropped);
+    std::printf("%-27s no sample: the processors were never free for it (%d dropped)\n", name, samples.dropped);
     return;
   }
   const double rate = flops / samples.at(0.5);
-  std::printf("%-24s %9.3f %9.3f %5zu %7d %9.1f %6.1f%%", name, samples.at(0.5) * 1e3, samples.at(0.9) * 1e3,
+  std::printf("%-27s %9.3f %9.3f %5zu %7d %9.1f %6.1f%%", name, samples.at(0.5) * 1e3, samples.at(0.9) * 1e3,
               samples.kept.size(), samples.dropped, rate / 1e9, 100 * rate / peak);
   if (bytes > 0) std::printf(" %7.1f GB/s", bytes / samples.at(0.5) / 1e9);
   std::printf("\n");
@@ -295,7 +304,7 @@ bool run_case(const char* name, Work& work, const Run& body, double bytes, std::
               cpu::ThreadPool& pool, double peak) {
   body();
   if (!verify(work, engine)) {
-    std::printf("%-24s WRONG\n", name);
+    std::printf("%-27s WRONG\n", name);
     return false;
   }
   print_case(name, time_case(body, pool, options.seconds, options.cpu_clock), work.flops(), bytes, peak);
@@ -308,7 +317,7 @@ int run(const Options& options) {
   std::printf("%s, %s, %d threads, %s time, compiler %s, measured peak %.1f GFLOP/s\n", processor_name().c_str(),
               cpu::isa_name(cpu::isa()), options.threads, options.cpu_clock ? "processor" : "wall", __VERSION__,
               peak / 1e9);
-  std::printf("%-24s %9s %9s %5s %7s %9s %7s\n", "case", "median ms", "p90 ms", "n", "dropped", "GFLOP/s", "of peak");
+  std::printf("%-27s %9s %9s %5s %7s %9s %7s\n", "case", "median ms", "p90 ms", "n", "dropped", "GFLOP/s", "of peak");
   std::mt19937 engine(1);
   for (const Case& c : kCases) {
     if (std::string(c.name).find(options.filter) == std::string::npos) continue;
