@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import queue
+import signal
 import traceback
 from typing import Callable, List, Optional
 
@@ -41,6 +42,9 @@ def _work(make_source, config: Config, seed: int, first: int, stride: int, end: 
     import torch
     torch.set_num_threads(1)
     os.nice(NICENESS)
+    # A signal to the whole group is the trainer's to answer: it may still need scenes for its last step.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     try:
         maker = SampleMaker(make_source, config, seed)
         for number in range(first, end, stride):
@@ -53,8 +57,6 @@ def _work(make_source, config: Config, seed: int, first: int, stride: int, end: 
                     if os.getppid() != parent:  # the trainer is gone without a word
                         ready.cancel_join_thread()
                         return
-    except KeyboardInterrupt:
-        ready.cancel_join_thread()
     except Exception as error:  # whatever it is, the trainer has to say it
         known = type(error).__module__.startswith("models.") or isinstance(error, OSError)
         ready.put((None, str(error) if known else traceback.format_exc()))
@@ -106,7 +108,7 @@ class Loader:
     def close(self) -> None:
         """Ends the processes."""
         for process in self.processes:
-            process.terminate()
+            process.kill()
         for process in self.processes:
             process.join()
         self.processes = []

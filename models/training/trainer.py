@@ -15,7 +15,7 @@ from models.scene import Scene
 from models.training import checkpoint
 from models.training.batches import collate
 from models.training.forward import ALL_LOSSES, LossOptions, batch_losses, precision_context, total_loss
-from models.training.loader import Loader
+from models.training.loader import Loader, LoaderError
 from models.training.log import Log, Progress, draw_curves
 from models.training.optimiser import (RECIPES, Average, apply_stage, learning_rate, make_optimiser,
                                        network_stages, set_rate, stage_starts)
@@ -186,9 +186,12 @@ class Run:
         if self.validator is None:
             return
         begin = time.monotonic()
-        figures = self.validator.run(self.trainer.average.network.state_dict())
+        figures = self.validator.run(self.trainer.average.network.state_dict(),
+                                     lambda: self.stopped is not None)
         seconds = time.monotonic() - begin
         progress.paused += seconds
+        if figures is None:
+            return
         images = self.trainer.step * self.trainer.options.batch
         self.log.write({"kind": "validation", "step": self.trainer.step, "images": images, **figures})
         print(f"validation at {images} images ({seconds:.0f} s): "
@@ -205,7 +208,13 @@ class Run:
                         trainer.step * options.batch, last * options.batch, pace.workers)
         try:
             while trainer.step < last and self.stopped is None:
-                progress.add(trainer.train_step(loader.take(options.batch)))
+                try:
+                    samples = loader.take(options.batch)
+                except LoaderError:
+                    if self.stopped is None:
+                        raise
+                    break  # a signal to the whole group ended a process that was only starting
+                progress.add(trainer.train_step(samples))
                 if trainer.step % pace.log_every == 0 or trainer.step == last:
                     self.log.write(progress.line(trainer.step, trainer.rate()))
                 if (every and trainer.step % every == 0) or trainer.step == options.steps:

@@ -5,7 +5,7 @@ on few scenes, few boxes and at one IoU, so they steer a run and are not to be q
 """
 
 import dataclasses
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy
 import torch
@@ -202,11 +202,13 @@ class Validator:
         return mask_nms([decode(box, float(score), planes, scene.height, scene.width)
                          for box, score, planes in zip(boxes, scores, layers)])
 
-    def run(self, weights: Optional[Dict[str, torch.Tensor]]) -> Dict[str, float]:
-        """Figures of a state dict (None: of the weights taken last)."""
-        if weights is not None:
-            self.network.load_state_dict(weights)
+    def run(self, weights: Dict[str, torch.Tensor],
+            stopped: Callable[[], bool] = lambda: False) -> Optional[Dict[str, float]]:
+        """Figures of a state dict; None if `stopped` came to say so before the last scene."""
+        self.network.load_state_dict(weights)
         tally = Tally()
         for scene in self.scenes:
+            if stopped():
+                return None
             tally.add(scene, self.detect(scene))
         return tally.figures(len(self.scenes))

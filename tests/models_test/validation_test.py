@@ -122,6 +122,7 @@ class TallyTest(unittest.TestCase):
             validator = Validator(network, scenes, torch.device("cpu"))
             figures = validator.run(network.state_dict())
             self.assertEqual(figures, validator.run(network.state_dict()))
+            self.assertIsNone(validator.run(network.state_dict(), lambda: True))
             self.assertTrue(all(numpy.isfinite(value) for value in figures.values()), figures)
 
 
