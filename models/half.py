@@ -1,14 +1,22 @@
-"""Weights small enough to ship: BN folded into the convolutions, whose weights are then rounded to halves.
+"""Weights small enough to ship: python3 -m models.half runs/demo/weights.pt -o weights.pt
 
-The rounding is part of the network from then on: PyTorch's own run of the folded network is what the
-fingerprint describes, and whoever stores these weights in half precision stores them exactly.
+stores the averaged weights of a training run in half precision, BN as it is: a run can start from them
+(models.train --init). For an exported graph (models.export --half) BN is folded into the convolutions
+first, and their weights are rounded after it. That rounding is part of the network from then on:
+PyTorch's own run of the folded network is what the fingerprint describes, and whoever stores these
+weights in half precision stores them exactly.
 """
 
+import argparse
 import re
+import sys
+from typing import Dict, List, Optional
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from models.training import checkpoint
 
 LARGEST_HALF = 65504.0
 
@@ -42,3 +50,37 @@ def fold_and_round(network: nn.Module) -> None:
                 raise HalfError(f"{name}.weight: expected values of at most {LARGEST_HALF:g}, "
                                 f"found {float(module.weight.abs().max()):g}")
             module.weight.copy_(module.weight.half().float())
+
+
+def halved(path: str, state: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+    """A state dict with the weights of its convolutions as float16, everything else as it is. Raises HalfError."""
+    result = {}
+    for name, tensor in state.items():
+        wide = tensor.dim() == 4
+        if wide and not bool((tensor.abs() <= LARGEST_HALF).all()):
+            raise HalfError(f"{path}: {name}: expected finite values of at most {LARGEST_HALF:g}, found others")
+        result[name] = tensor.half() if wide else tensor
+    return result
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m models.half", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", metavar="WEIGHTS", help="weights.pt or checkpoint.pt of a training run")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.pt")
+    options = parser.parse_args(arguments)
+    try:
+        content = checkpoint.read(options.weights)
+        if "config" not in content or "ema" not in content:
+            raise HalfError(f"{options.weights}: expected the weights of a training run with their config, "
+                            f"found {', '.join(sorted(map(str, content))[:5])}")
+        checkpoint.write(options.output, {"format": checkpoint.FORMAT, "config": content["config"],
+                                          "ema": halved(options.weights, content["ema"])})
+    except (HalfError, checkpoint.CheckpointError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

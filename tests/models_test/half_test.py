@@ -1,5 +1,9 @@
 """Folding BN and rounding weights to halves."""
 
+import contextlib
+import io
+import os
+import tempfile
 import unittest
 
 import numpy
@@ -7,10 +11,12 @@ import torch
 from torch import nn
 
 from models import config as configs
+from models import half
 from models.fingerprint import run_probe
 from models.half import HalfError, convolution_before, fold_and_round
 from models.network import make_network
 from models.seeding import seed_weights
+from models.training import checkpoint
 
 
 def seeded(name: str) -> nn.Module:
@@ -54,6 +60,27 @@ class HalfTest(unittest.TestCase):
         rounded = network.rpn.conv.weight.detach().numpy()
         spacing = numpy.spacing(numpy.abs(rounded).astype(numpy.float16)).astype(numpy.float64)
         self.assertTrue((numpy.abs(rounded - exact) <= 0.5 * spacing + 1e-12).all())
+
+    def test_a_run_starts_from_stored_halves(self):
+        network, other = seeded("tiny"), make_network(configs.named("tiny"))
+        with tempfile.TemporaryDirectory() as folder:
+            whole, small = os.path.join(folder, "whole.pt"), os.path.join(folder, "small.pt")
+            checkpoint.write(whole, {"config": network.config.to_json(), "ema": network.state_dict()})
+            self.assertEqual(half.main([whole, "-o", small]), 0)
+            self.assertLess(os.path.getsize(small), 0.65 * os.path.getsize(whole))
+            checkpoint.initialise(other, small)
+        for name, tensor in network.state_dict().items():
+            expected = tensor.half().float() if tensor.dim() == 4 else tensor
+            self.assertTrue(torch.equal(other.state_dict()[name], expected), name)
+
+    def test_a_file_without_config_is_refused(self):
+        errors = io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(errors):
+            path = os.path.join(folder, "bare.pt")
+            checkpoint.write(path, {"a": torch.zeros(1)})
+            self.assertEqual(half.main([path, "-o", os.path.join(folder, "x.pt")]), 1)
+            self.assertEqual(os.listdir(folder), ["bare.pt"])
+        self.assertRegex(errors.getvalue(), r"^error: .*bare\.pt: expected the weights of a training run .* found a\n$")
 
 
 if __name__ == "__main__":
