@@ -71,11 +71,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
     options = parser.parse_args(arguments)
     try:
         content = checkpoint.read(options.weights)
-        if "config" not in content or "ema" not in content:
+        if "config" not in content:
             raise HalfError(f"{options.weights}: expected the weights of a training run with their config, "
                             f"found {', '.join(sorted(map(str, content))[:5])}")
-        checkpoint.write(options.output, {"format": checkpoint.FORMAT, "config": content["config"],
-                                          "ema": halved(options.weights, content["ema"])})
+        state = halved(options.weights, checkpoint.weights_of(content))
+        checkpoint.write(options.output, {"config": content["config"], "images": content.get("images", 0),
+                                          "state_dict": state})
     except (HalfError, checkpoint.CheckpointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

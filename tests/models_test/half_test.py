@@ -65,7 +65,7 @@ class HalfTest(unittest.TestCase):
         network, other = seeded("tiny"), make_network(configs.named("tiny"))
         with tempfile.TemporaryDirectory() as folder:
             whole, small = os.path.join(folder, "whole.pt"), os.path.join(folder, "small.pt")
-            checkpoint.write(whole, {"config": network.config.to_json(), "ema": network.state_dict()})
+            checkpoint.write(whole, {"config": network.config.to_json(), "state_dict": network.state_dict()})
             self.assertEqual(half.main([whole, "-o", small]), 0)
             self.assertLess(os.path.getsize(small), 0.65 * os.path.getsize(whole))
             checkpoint.initialise(other, small)
