@@ -92,10 +92,15 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, metavar="N",
                         help="processes that compose scenes (default: 1; 0: none)")
     parser.add_argument("--threads", type=int, metavar="T", help="PyTorch's threads")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu",
                         help="default here: %(default)s")
     add_recipe_arguments(parser)
     return parser.parse_args(arguments)
+
+
+def has_cpu_bf16_gradients() -> bool:
+    """Whether PyTorch can train in bf16 on the CPU: 1.13 lacks some operators for it."""
+    return int(torch.__version__.split(".")[0]) >= 2
 
 
 def default_precision(device: torch.device) -> str:
@@ -103,7 +108,7 @@ def default_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return "bf16" if supported is not None and supported() else "fp32"
+    return "bf16" if has_cpu_bf16_gradients() and supported is not None and supported() else "fp32"
 
 
 def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]],
@@ -125,6 +130,10 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
     given["fixed_statistics"] = started
     given.setdefault("precision", default_precision(device))
     options = Options(**given)
+    if options.precision == "fp16" and device.type == "cpu":
+        raise TrainingError("--precision: expected fp32 or bf16 on the CPU, found fp16")
+    if options.precision == "bf16" and device.type == "cpu" and not has_cpu_bf16_gradients():
+        raise TrainingError(f"--precision bf16: expected PyTorch 2 or later, found {torch.__version__}")
     for name in ("images", "batch", "rois", "warmup"):
         if getattr(options, name) < 1:
             raise TrainingError(f"--{name}: expected at least 1, found {getattr(options, name)}")
@@ -182,6 +191,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         os.makedirs(options.out, exist_ok=True)
+        if options.device == "cuda" and not torch.cuda.is_available():
+            raise TrainingError("--device: expected a GPU that PyTorch can use, found none")
         device = torch.device(options.device)
         trainer = make_trainer(options, device)
         source = make_source(options, trainer.network.config.side, trainer.options.seed)

@@ -159,6 +159,14 @@ class LearningTest(unittest.TestCase):
         self.assertAlmostEqual(values["loss"], values["rpn"] + values["instance"] + 0.5 * values["final"],
                                places=5)
 
+    @unittest.skipUnless(train.has_cpu_bf16_gradients(), "this PyTorch has no bf16 gradient of ReLU6")
+    def test_half_precision_gives_nearly_the_same_losses(self):
+        samples = samples_of("tiny-lite", 2)
+        exact, half = (trainer_of("tiny-lite", precision=p).train_step(samples) for p in ("fp32", "bf16"))
+        for name in ("rpn", "global", "instance"):
+            self.assertAlmostEqual(half[name], exact[name], delta=0.05 * exact[name])
+            self.assertNotEqual(half[name], exact[name])
+
     def test_scenes_without_objects(self):
         scene = Scene(numpy.zeros((64, 64, 3), numpy.uint8), "empty", 0, 64, 64, [], list_order(0))
         full = Scene(scene.image, "full", 1, 64, 64, [SceneObject(numpy.ones((64, 64), bool))], list_order(1))
@@ -336,6 +344,13 @@ class ErrorTest(Quiet):
     def test_values_that_cannot_be(self):
         self.assertIn("--batch: expected at least 1, found 0", self.error(self.run_main(
             "--config", "tiny", "--out", self.path("x"), "--batch", 0)))
+        self.assertIn("--precision: expected fp32 or bf16 on the CPU", self.error(self.run_main(
+            "--config", "tiny", "--out", self.path("x"), "--precision", "fp16", "--device", "cpu")))
+        self.assertIn("--val-annotations: expected --annotations", self.error(self.run_main(
+            "--config", "tiny", "--out", self.path("x"), "--val-annotations", "a.json")))
+        self.assertIn("a.json", self.error(self.run_main(
+            "--config", "tiny", "--out", self.path("x"), "--annotations", self.path("a.json"), "--images", 1,
+            "--workers", 0)))
 
 
 if __name__ == "__main__":
