@@ -106,8 +106,9 @@ std::vector<OrderedPair> parse_constraint(const std::string& text, int regions, 
       fail(ErrorKind::kFormat, where, ".depth_constraint: expected \"-\" after region ", pair.front + 1,
            ", found another text");
     pair.behind = number();
-    if (at != end && *at++ != ',')
-      fail(ErrorKind::kFormat, where, ".depth_constraint: expected \",\" after a pair, found another text");
+    if (at != end && (*at++ != ',' || at == end))
+      fail(ErrorKind::kFormat, where, ".depth_constraint: expected \",\" and another pair, found \"",
+           std::string(at - 1, end).substr(0, 20), "\"");
     if (pair.front == pair.behind || seen.count({pair.behind, pair.front}) != 0)
       fail(ErrorKind::kFormat, where, ".depth_constraint: expected one region in front of another, found region ",
            pair.front + 1, " in front of and behind ", pair.behind + 1);

@@ -26,5 +26,9 @@ if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --quiet torch torchvision numpy pillow onnx onnxscript onnxruntime openvino pycocotools
 fi
+# Masks and figures of the evaluation, where pycocotools has the same rules.
+rasterise=$(dirname "$cli")/../tests/evaluation_rasterise
+[ -x "$rasterise" ] || rasterise=
+"$venv/bin/python" "$root/tests/evaluation/check_pycocotools.py" --rasterise "$rasterise"
 exec "$venv/bin/python" "$root/tests/oracle/truth.py" --cli "$cli" --work "$root/build/truth" \
   --torchscript-python "$python" "$@"

@@ -1,5 +1,5 @@
 # Tests of the built command line, in Python's standard library, NumPy and Pillow.
-foreach(name cli_errors_test cli_networks_test cli_run_test)
+foreach(name cli_errors_test cli_eval_test cli_networks_test cli_run_test)
   add_test(NAME ${name} COMMAND ${SLN_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/cli/${name}.py $<TARGET_FILE:sln_cli>)
   set_tests_properties(${name} PROPERTIES LABELS fast TIMEOUT 1200)
 endforeach()

@@ -1,0 +1,122 @@
+"""The rules against pycocotools, where the two coincide: needs pycocotools, prints what was compared.
+
+    python3 tests/evaluation/check_pycocotools.py [--polygons 10000] [--rasterise PROGRAM] [annotations.json ...]
+
+Polygons and run lengths of the transcript (and of the engine's evaluation, if the program evaluation_rasterise is named)
+against pycocotools.mask: random ones, those of the fixtures, and every polygon of the annotation files given. Then the
+figures of the committed scenes in COCO's schema, crowds included, against COCOeval. The exit status is 1 where anything
+differs.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+HERE = pathlib.Path(__file__).resolve().parent
+SCENES = HERE / "scenes"
+sys.path.insert(0, str(HERE))
+import make_fixtures  # noqa: E402
+import transcript  # noqa: E402
+
+Case = Tuple[List[float], int, int]  # polygon, height, width
+
+
+def random_polygons(count: int) -> List[Case]:
+    maker = make_fixtures.Maker(2)
+    cases = []
+    for number in range(count):
+        width, height = maker.random.randint(1, 120, 2).tolist()
+        xy = maker.polygon(width, height, maker.random.choice([.3, 2, 20, 90]))
+        if number % 3 == 1:
+            xy = [float(round(value)) for value in xy]
+        elif number % 3 == 2:
+            xy = [value + maker.random.uniform(-1e-3, 1e-3) for value in xy]
+        cases.append((xy, height, width))
+    return cases
+
+
+def annotated_polygons(path: str) -> List[Case]:
+    with open(path, encoding="utf-8") as file:
+        root = json.load(file)
+    sizes = {image["id"]: (image["height"], image["width"]) for image in root["images"]}
+    cases = []
+    for annotation in root["annotations"]:
+        for region in annotation.get("regions", [annotation]):
+            segmentation = region["segmentation"]
+            if isinstance(segmentation, dict):
+                continue
+            polygons = segmentation if isinstance(segmentation[0], list) else [segmentation]
+            cases += [(xy, *sizes[annotation["image_id"]]) for xy in polygons]
+    return cases
+
+
+def compare_polygons(name: str, cases: List[Case], program: str) -> int:
+    expected = [coco_mask.frPyObjects([xy], height, width)[0]["counts"].decode() for xy, height, width in cases]
+    wrong = 0
+    if program:
+        request = json.dumps([{"polygon": xy, "height": h, "width": w} for xy, h, w in cases])
+        answer = subprocess.run([program], input=request, capture_output=True, check=True, encoding="utf-8").stdout
+        found = json.loads(answer)
+        wrong += sum(a != b for a, b in zip(expected, found)) + abs(len(expected) - len(found))
+    wrong += sum(make_fixtures.encode(transcript.polygon_mask(xy, height, width))["counts"] != counts
+                 for (xy, height, width), counts in zip(cases, expected))
+    print(f"{name}: {len(cases)} polygons, {wrong} differ from pycocotools")
+    return wrong
+
+
+def coco_figures(max_detections: int) -> Dict[str, float]:
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
+        dataset = COCO(str(SCENES / "coco.json"))
+        evaluation = COCOeval(dataset, dataset.loadRes(str(SCENES / "coco_results.json")), "segm")
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.params.maxDets = [limit for limit in transcript.LIMITS if limit <= max_detections]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision, recall = evaluation.eval["precision"][:, :, 0, 0, -1], evaluation.eval["recall"][:, 0, 0, :]
+    figures = {"AP": precision.mean(), "AP50": precision[0].mean(), "AP75": precision[5].mean()}
+    figures.update({f"AR{limit}": recall[:, number].mean() for number, limit in enumerate(evaluation.params.maxDets)})
+    return figures
+
+
+def compare_figures(golden: List[Dict[str, Any]]) -> int:
+    wrong = 0
+    for case in golden:
+        arguments = case["arguments"]
+        if arguments[:2] != ["-g", "coco.json"] or "--things" in arguments:
+            continue
+        for key, value in coco_figures(1000 if "1000" in arguments else 100).items():
+            difference = abs(value - case["figures"]["/" + key])
+            wrong += not difference <= 1e-12
+            print(f"{' '.join(arguments)}: {key} {value:.12f}, difference {difference:.1e}")
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--polygons", type=int, default=10000, help="random polygons")
+    parser.add_argument("--rasterise", default="", help="the program evaluation_rasterise of the tests")
+    parser.add_argument("annotations", nargs="*", help="files whose polygons are compared as well")
+    options = parser.parse_args()
+    wrong = compare_polygons("random", random_polygons(options.polygons), options.rasterise)
+    cases = json.loads((SCENES / "polygons.json").read_text(encoding="utf-8"))
+    wrong += compare_polygons("fixtures", [(case["polygon"], *case["mask"]["size"]) for case in cases],
+                              options.rasterise)
+    for path in options.annotations:
+        wrong += compare_polygons(path, annotated_polygons(path), options.rasterise)
+    wrong += compare_figures(json.loads((SCENES / "golden.json").read_text(encoding="utf-8")))
+    print("everything agrees" if wrong == 0 else f"{wrong} differences")
+    return 0 if wrong == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
