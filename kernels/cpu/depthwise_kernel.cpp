@@ -45,6 +45,7 @@ struct Taps {
       const int64_t end = inside ? last : kColumns;
       std::fill(row, row + begin, job.zeros);
       std::fill(row + end, row + kColumns, job.zeros);
+      if (begin == end) continue;
       const float* pixel = p.src + ((top + r) * p.in_w + left + begin) * p.src_stride;
       for (int64_t c = begin; c < end; ++c, pixel += p.src_stride) row[c] = pixel;
     }
