@@ -1,5 +1,6 @@
 #include "evaluation/segmentation.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/error.h"
@@ -87,6 +88,12 @@ Json parse_json(const std::string& text, const std::string& file) {
 }
 
 std::string excerpt(const Json& value) {
+  // Only short and flat values are written out: writing recurses, and a file may nest as deep as it is long.
+  const auto is_flat = [](const Json& item) { return !item.is_structured(); };
+  constexpr size_t kItems = 4;
+  if (value.is_object()) return "an object";
+  if (value.is_array() && (value.size() > kItems || !std::all_of(value.begin(), value.end(), is_flat)))
+    return concat("a list of ", value.size());
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   constexpr size_t kShown = 40;
   if (text.size() > kShown) text = text.substr(0, kShown) + "...";

@@ -1,11 +1,11 @@
 """The rules against pycocotools, where the two coincide: needs pycocotools, prints what was compared.
 
-    python3 tests/evaluation/check_pycocotools.py [--polygons 10000] [--rasterise PROGRAM] [annotations.json ...]
+    python3 tests/evaluation/check_pycocotools.py [--polygons 10000] [--rasterise PROGRAM] [annotations.json]
 
-Polygons and run lengths of the transcript (and of the engine's evaluation, if the program evaluation_rasterise is named)
-against pycocotools.mask: random ones, those of the fixtures, and every polygon of the annotation files given. Then the
-figures of the committed scenes in COCO's schema, crowds included, against COCOeval. The exit status is 1 where anything
-differs.
+Polygons and run lengths of the transcript (and of sln, if the program evaluation_rasterise is
+named) against pycocotools.mask: random ones, those of the fixtures, and every polygon of the
+annotation files given. Then the figures of the committed scenes in COCO's schema, crowds included,
+against COCOeval. The exit status is 1 where anything differs.
 """
 
 import argparse
@@ -61,12 +61,12 @@ def annotated_polygons(path: str) -> List[Case]:
 
 
 def compare_polygons(name: str, cases: List[Case], program: str) -> int:
-    expected = [coco_mask.frPyObjects([xy], height, width)[0]["counts"].decode() for xy, height, width in cases]
+    expected = [coco_mask.frPyObjects([xy], h, w)[0]["counts"].decode() for xy, h, w in cases]
     wrong = 0
     if program:
         request = json.dumps([{"polygon": xy, "height": h, "width": w} for xy, h, w in cases])
-        answer = subprocess.run([program], input=request, capture_output=True, check=True, encoding="utf-8").stdout
-        found = json.loads(answer)
+        answer = subprocess.run([program], input=request, capture_output=True, check=True, encoding="utf-8")
+        found = json.loads(answer.stdout)
         wrong += sum(a != b for a, b in zip(expected, found)) + abs(len(expected) - len(found))
     wrong += sum(make_fixtures.encode(transcript.polygon_mask(xy, height, width))["counts"] != counts
                  for (xy, height, width), counts in zip(cases, expected))
@@ -84,7 +84,8 @@ def coco_figures(max_detections: int) -> Dict[str, float]:
         evaluation.accumulate()
     precision, recall = evaluation.eval["precision"][:, :, 0, 0, -1], evaluation.eval["recall"][:, 0, 0, :]
     figures = {"AP": precision.mean(), "AP50": precision[0].mean(), "AP75": precision[5].mean()}
-    figures.update({f"AR{limit}": recall[:, number].mean() for number, limit in enumerate(evaluation.params.maxDets)})
+    for number, limit in enumerate(evaluation.params.maxDets):
+        figures[f"AR{limit}"] = recall[:, number].mean()
     return figures
 
 

@@ -2,9 +2,10 @@
 
     python3 tests/evaluation/make_fixtures.py
 
-The scenes are small and full of what is easy to get wrong: tied scores, equal IoUs, rates on the ends of bins, empty
-masks, images without detections, with more than 100, without regions, without annotation, crowds, regions of several
-kinds in one image, gaps in the order, pairs that overlap by a few pixels.
+The scenes are small and full of what is easy to get wrong: tied scores, equal IoUs, rates on the
+ends of bins, empty masks, images without detections, with more than 100, without regions, without
+annotation, crowds, regions of several kinds in one image, gaps in the order, pairs that overlap by
+a few pixels.
 """
 
 import json
@@ -110,7 +111,7 @@ class Maker:
 
     def detections(self, image: Dict[str, Any], regions: List[Dict[str, Any]], extra: int, by: int
                    ) -> List[Dict[str, Any]]:
-        """Most regions shifted a little, some twice, and others anywhere; scores in steps, so that many are tied."""
+        """Most regions shifted a little, some twice, and others anywhere; scores in steps: many are tied."""
         size = image["height"], image["width"]
         found = []
         for region in regions:
@@ -120,7 +121,8 @@ class Maker:
         for _ in range(extra):
             mask = transcript.polygon_mask(self.polygon(size[1], size[0], 8), *size)
             # Where there are more than 100, those beyond are not only noise.
-            found.append(self.detection(image, mask, self.random.randint(0, 6) / 8 + (.25 if extra > 100 else -.25)))
+            score = self.random.randint(0, 6) / 8 + (.25 if extra > 100 else -.25)
+            found.append(self.detection(image, mask, score))
         return [found[i] for i in self.random.permutation(len(found))]
 
 
@@ -134,7 +136,8 @@ def special_regions(height: int, width: int) -> List[Dict[str, Any]]:
     masks = [box(2, 2, 12, 12), box(2, 2, 12, 12), box(10, 9, 24, 20), box(0, 0, 0, 0), box(20, 2, 36, 14),
              box(30, 20, 44, 34)]
     rates = [0, 0.00001, 0.25, 0, 1, 0.3]
-    regions = [{"segmentation": encode(mask), "occlude_rate": rate, "order": 2 * number + 1, "isStuff": number % 2}
+    regions = [{"segmentation": encode(mask), "occlude_rate": rate, "order": 2 * number + 1,
+                "isStuff": number % 2}
                for number, (mask, rate) in enumerate(zip(masks, rates))]
     regions[5]["iscrowd"] = 1
     regions[4]["invisible_mask"] = regions[4]["segmentation"]
@@ -142,8 +145,9 @@ def special_regions(height: int, width: int) -> List[Dict[str, Any]]:
     return regions
 
 
-def special_detections(maker: Maker, image: Dict[str, Any], regions: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """The regions' own masks, the first one three times with one score, two halves of one region, an empty mask."""
+def special_detections(maker: Maker, image: Dict[str, Any], regions: List[Dict[str, Any]]
+                       ) -> List[Dict[str, Any]]:
+    """The regions' own masks, some more than once with one score, two halves of one region, an empty mask."""
     size = image["height"], image["width"]
     masks = [transcript.mask_of(region["segmentation"], *size) for region in regions]
     found = [maker.detection(image, masks[number], .5) for number in (0, 1, 0, 2, 3, 5)]
@@ -157,7 +161,8 @@ def special_detections(maker: Maker, image: Dict[str, Any], regions: List[Dict[s
 
 def scenes() -> Dict[str, Any]:
     maker = Maker(7)
-    sizes = [(44, 36), (31, 40), (48, 30), (20, 20), (37, 29), (44, 36), (26, 26), (50, 33), (33, 50), (12, 9)]
+    sizes = [(44, 36), (31, 40), (48, 30), (20, 20), (37, 29), (44, 36), (26, 26), (50, 33),
+             (33, 50), (12, 9)]
     ids = [905, 17, 3000000001, 4, 88, 61, 250, 33, 77, 5]
     images = [{"id": number, "width": w, "height": h, "file_name": f"{number}.jpg"}
               for number, (w, h) in zip(ids, sizes)]
@@ -168,8 +173,10 @@ def scenes() -> Dict[str, Any]:
             continue
         size = image["width"], image["height"]
         special = place == 0
-        regions = special_regions(size[1], size[0]) if special else maker.regions(*size, 0 if place == 3 else 4 + place)
-        annotation = {"id": place + 1, "image_id": image["id"], "author": "second" if place in (4, 7) else "first",
+        count = 0 if place == 3 else 4 + place
+        regions = special_regions(size[1], size[0]) if special else maker.regions(*size, count)
+        author = "second" if place in (4, 7) else "first"
+        annotation = {"id": place + 1, "image_id": image["id"], "author": author,
                       "size": len(regions), "regions": regions, "depth_constraint": ""}
         if place in (5, 8):
             masks = [transcript.mask_of(region["segmentation"], *size[::-1]) for region in regions]
@@ -186,7 +193,8 @@ def scenes() -> Dict[str, Any]:
     order = np.argsort([hash_of(number) for number in range(len(results))], kind="mergesort")
     return {"annotations.json": {"images": images, "annotations": annotations},
             "results.json": [results[i] for i in order], "other.json": other,
-            "plain.json": [{key: entry[key] for key in ("image_id", "score", "segmentation")} for entry in other],
+            "plain.json": [{key: entry[key] for key in ("image_id", "score", "segmentation")}
+                           for entry in other],
             "none.json": [],
             "nothing.json": {"images": images[:2], "annotations": [
                 {"id": 1, "image_id": 905, "regions": [], "depth_constraint": ""}]},
@@ -220,7 +228,7 @@ def coco_scenes(seed: int) -> Dict[str, Any]:
 
 
 def polygons() -> List[Dict[str, Any]]:
-    """Polygons of all kinds and what becomes of them: whole numbers, halves, points twice, outside, very thin."""
+    """Polygons of all kinds and their masks: whole numbers, halves, points twice, outside, very thin."""
     maker = Maker(11)
     cases = []
     for number in range(240):
@@ -240,7 +248,8 @@ def polygons() -> List[Dict[str, Any]]:
 def flattened(value: Any, prefix: str = "") -> Dict[str, Any]:
     if not isinstance(value, dict):
         return {prefix: value}
-    return {key: leaf for name, item in value.items() for key, leaf in flattened(item, f"{prefix}/{name}").items()}
+    return {key: leaf for name, item in value.items()
+            for key, leaf in flattened(item, f"{prefix}/{name}").items()}
 
 
 def plain(value: Any) -> Any:
@@ -254,7 +263,7 @@ def write(name: str, value: Any) -> None:
         return "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]"
 
     if isinstance(value, dict):
-        text = "{" + ",\n".join(f"{json.dumps(key)}: {items(entries)}" for key, entries in value.items()) + "}"
+        text = "{" + ",\n".join(f"{json.dumps(key)}: {items(part)}" for key, part in value.items()) + "}"
     else:
         text = items(value)
     (SCENES / name).write_text(text + "\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 
 Written from the rules alone; shares no code with the engine or with models/. Slow, and meant to be read.
 
-    python3 tests/evaluation/transcript.py -g annotations.json -r results.json [-r other.json] [options of sln eval]
+    python3 tests/evaluation/transcript.py -g annotations.json -r results.json [-r other.json] [options]
 """
 
 import argparse
@@ -43,7 +43,7 @@ def runs_of_text(text: str) -> List[int]:
 
 
 def polygon_mask(xy: List[float], height: int, width: int) -> np.ndarray:
-    """COCO's rule: fifths of a pixel, edges walked along their major axis, columns changed where x steps over them."""
+    """COCO's rule: fifths of a pixel, edges walked along their major axis, columns changed where x steps."""
     corners = np.trunc(5 * np.asarray(xy, dtype=np.float64).reshape(-1, 2) + .5).astype(int)
     points: List[Tuple[int, int]] = []
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0)):
@@ -149,7 +149,8 @@ def read_images(path: str, author: str) -> Tuple[List[Image], List[int]]:
             image.raw, image.constraint = annotation["regions"], annotation.get("depth_constraint") or ""
         else:
             image.raw.append(annotation)
-    counted = [images[key] for key in sorted(images) if images[key].annotated or (not by_image and not author)]
+    every = not by_image and not author
+    counted = [images[key] for key in sorted(images) if images[key].annotated or every]
     for image in counted:
         image.finish()
     return counted, [key for key in images if images[key] not in counted]
@@ -184,16 +185,17 @@ def in_subset(region: Dict[str, Any], subset: str) -> bool:
     return subset == "all" or region["stuff"] == (subset == "stuff")
 
 
-def match_image(image: Image, detections: List[Dict[str, Any]], subset: str, low: float, high: float, kind: str
-                ) -> Tuple[int, np.ndarray, np.ndarray]:
-    """Regions that count, and for every threshold and detection whether it is matched and whether it is ignored."""
+def match_image(image: Image, detections: List[Dict[str, Any]], subset: str, low: float, high: float,
+                kind: str) -> Tuple[int, np.ndarray, np.ndarray]:
+    """Regions that count; for every threshold and detection whether it is matched, and whether ignored."""
     ignore = [not in_subset(region, subset) or region["crowd"] or not low <= region["rate"] <= high or
               (kind == "hidden" and not region["hidden"].any()) for region in image.regions]
     order = sorted(range(len(ignore)), key=lambda number: ignore[number])
     shape = len(THRESHOLDS), len(detections)
     matched, ignored = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    overlaps = [[(detection[kind] & region[kind]).sum() / max(1, detection[kind].sum()) if region["crowd"] else
-                 iou(detection[kind], region[kind]) for region in image.regions] for detection in detections]
+    overlaps = [[(detection[kind] & region[kind]).sum() / max(1, detection[kind].sum())
+                 if region["crowd"] else iou(detection[kind], region[kind])
+                 for region in image.regions] for detection in detections]
     for row, threshold in enumerate(THRESHOLDS):
         taken = set()
         for column in range(len(detections)):
@@ -228,14 +230,15 @@ class Bin:
             self.parts.append((np.array([detection["score"] for detection in kept]), matched, ignored))
 
     def accumulate(self, limit: int, weights: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-        """Precision at every threshold and recall, and the last recall at every threshold; -1 without a positive."""
+        """Precision by threshold and recall, the last recall by threshold; -1 without a positive."""
         positives = int((weights * np.array(self.positives)).sum())
         if positives == 0:
             return np.full((len(THRESHOLDS), len(RECALLS)), -1.), np.full(len(THRESHOLDS), -1.)
         scores = np.concatenate([part[0][:limit] for part in self.parts])
         matched = np.concatenate([part[1][:, :limit] for part in self.parts], axis=1)
         ignored = np.concatenate([part[2][:, :limit] for part in self.parts], axis=1)
-        times = np.concatenate([np.full(len(part[0][:limit]), weight) for part, weight in zip(self.parts, weights)])
+        times = np.concatenate([np.full(len(part[0][:limit]), weight)
+                                for part, weight in zip(self.parts, weights)])
         order = np.argsort(-scores, kind="mergesort")
         matched, ignored = matched[:, order], ignored[:, order]
         times = times[order].astype(np.float64)
@@ -323,7 +326,8 @@ def order_counts(image: Image, detections: List[Dict[str, Any]], subset: str) ->
     return counts
 
 
-def completion(image: Image, detections: List[Dict[str, Any]], subset: str, visible: bool) -> Dict[str, List[float]]:
+def completion(image: Image, detections: List[Dict[str, Any]], subset: str, visible: bool
+               ) -> Dict[str, List[float]]:
     values: Dict[str, List[float]] = {"best": [], "occluded": [], "hidden": []}
     for region in image.regions:
         if region["crowd"] or not in_subset(region, subset):
@@ -365,7 +369,8 @@ class Evaluation:
 
     def mean(self, name: str, weights: np.ndarray) -> Optional[float]:
         total = sum(weight * sum(values[name]) for weight, values in zip(weights, self.completions))
-        return ratio(total, sum(weight * len(values[name]) for weight, values in zip(weights, self.completions)))
+        count = sum(weight * len(values[name]) for weight, values in zip(weights, self.completions))
+        return ratio(total, count)
 
     def figures(self, weights: np.ndarray) -> Dict[str, Optional[float]]:
         bins = self.bins[self.options.subset]
