@@ -15,6 +15,7 @@
 #include "engine/blob_format.h"
 #include "engine/half.h"
 #include "engine/layer_table.h"
+#include "engine/sha256.h"
 
 namespace sln {
 namespace {

@@ -7,6 +7,7 @@
 #include "engine/error.h"
 #include "engine/half.h"
 #include "engine/layer_table.h"
+#include "engine/sha256.h"
 
 namespace sln {
 namespace {

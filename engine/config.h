@@ -40,7 +40,4 @@ struct Config {
 // ill-typed keys and values out of range are errors that name key, expected and found.
 Config parse_config(const std::string& json, const std::string& where);
 
-// SHA-256 of a text, 64 hex digits.
-std::string sha256_hex(const std::string& bytes);
-
 }  // namespace sln

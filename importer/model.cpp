@@ -1,5 +1,6 @@
 #include "importer/model.h"
 
+#include "engine/sha256.h"
 #include "importer/fingerprint.h"
 #include "importer/match.h"
 

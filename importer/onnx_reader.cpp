@@ -17,6 +17,7 @@
 #include <set>
 
 #include "engine/config.h"
+#include "engine/sha256.h"
 #include "importer/operators.h"
 
 namespace sln::importer {

@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "engine/layer_table.h"
+#include "engine/sha256.h"
 #include "tests/support/models.h"
 
 using sln::Config;

@@ -10,6 +10,7 @@
 
 #include "engine/blob.h"
 #include "engine/layer_table.h"
+#include "engine/sha256.h"
 #include "engine/sln.h"
 #include "tests/support/onnx_builder.h"
 
