@@ -1,4 +1,5 @@
 // sln eval: results against annotations.
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -101,6 +102,9 @@ File evaluate(const std::string& path, const evaluation::Dataset& dataset, const
   std::string text = read_file(path);
   const std::string sha256 = evaluation::file_sha256(text);
   const evaluation::Results results = evaluation::parse_results(text, path, dataset);
+  if (options.mask != evaluation::MaskKind::kAmodal && !results.visible)
+    fail(path, ": --mask ", options.mask == evaluation::MaskKind::kVisible ? "visible" : "hidden",
+         ": expected \"visible_segmentation\" or \"level_segmentations\" in every entry, found entries without");
   text = std::string();  // the entries have what they need of it
   file.tallies = evaluation::tally_images(dataset, results, options);
   file.ranking = std::make_unique<evaluation::Ranking>(file.tallies, evaluation::subsets_of(options).size());
@@ -108,6 +112,21 @@ File evaluate(const std::string& path, const evaluation::Dataset& dataset, const
   file.report.sha256 = sha256;
   file.report.run = run_of(path);
   return file;
+}
+
+// Refuses a file that is to be written over another one of the command line.
+void check_distinct(const EvalArguments& arguments, const std::string& json) {
+  std::vector<std::string> others = arguments.results;
+  others.push_back(arguments.annotations);
+  for (const std::string& path : {arguments.csv, json}) {
+    if (path.empty()) continue;
+    for (const std::string& other : others) {
+      std::error_code none;
+      if (path == other || std::filesystem::equivalent(path, other, none))
+        fail(path, ": expected a file of its own to write to, found another file of this command");
+    }
+    others.push_back(path);
+  }
 }
 
 // Files that are to be written get their temporary names before any work, and their own ones at the end.
@@ -125,6 +144,7 @@ int eval(const EvalArguments& arguments) {
   Outputs outputs;
   const bool to_stdout =
       arguments.json_given && (arguments.json.empty() || arguments.json[0].empty() || arguments.json[0] == "-");
+  check_distinct(arguments, arguments.json_given && !to_stdout ? arguments.json[0] : "");
   if (arguments.json_given && !to_stdout) outputs.json = std::make_unique<PendingFile>(arguments.json[0]);
   if (!arguments.csv.empty()) outputs.csv = std::make_unique<PendingFile>(arguments.csv);
 
@@ -146,7 +166,7 @@ int eval(const EvalArguments& arguments) {
   if (outputs.csv != nullptr) {
     outputs.csv->append(evaluation::csv_header());
     for (const File& file : files) {
-      outputs.csv->append(evaluation::csv_lines(dataset, file.report.file, file.tallies, file.report.available));
+      outputs.csv->append(evaluation::csv_lines(dataset, file.report, file.tallies, options));
     }
     outputs.csv->finish();
   }

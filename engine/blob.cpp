@@ -22,6 +22,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr int kMaxDepth = 8;
 constexpr uint64_t kMaxHeader = 64 << 20;  // bytes; a header of a real network has some 100 KB
 
 // A whole file mapped read-only.
@@ -63,7 +64,11 @@ class Mapping {
 Json parse_unique(const std::string& text, const std::string& path) {
   std::vector<std::set<std::string>> keys;
   std::string twice;
-  const auto watch = [&](int, Json::parse_event_t event, Json& value) {
+  bool deep = false;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    // A header's tensors nest three deep. Values are copied and printed by recursion, which deeper ones could exhaust.
+    if (depth > kMaxDepth) deep = true;
+    if (deep) return false;
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
@@ -71,6 +76,7 @@ Json parse_unique(const std::string& text, const std::string& path) {
     return true;
   };
   Json json = Json::parse(text, watch, false);
+  if (deep) fail(ErrorKind::kFormat, path, ": expected a header of at most ", kMaxDepth, " levels, found a deeper one");
   if (!json.is_object()) fail(ErrorKind::kFormat, path, ": expected a JSON object as header, found something else");
   if (!twice.empty())
     fail(ErrorKind::kFormat, path, ": expected each name once in the header, found '", twice, "' twice");

@@ -160,6 +160,9 @@ AnnotatedImage finished(RawImage raw) {
                       : unoccluded    ? empty_mask(raw.image.width, raw.image.height)
                                       : covered(raw, static_cast<int>(i));
     }
+    // Annotated by hand, the parts may reach beyond the whole, by pixels; a share above 1 would be in no bin.
+    region.hidden = intersect(region.hidden, region.amodal);
+    if (one.has_visible) region.visible = intersect(region.visible, region.amodal);
     if (!one.has_visible) region.visible = subtract(region.amodal, region.hidden);
     const double share = region.amodal.area == 0
                              ? 0.0

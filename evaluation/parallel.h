@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -27,7 +28,11 @@ void for_each_parallel(size_t count, int threads, const Task& task) {
     }
   };
   std::vector<std::thread> pool;
-  for (size_t i = 1; i < workers; ++i) pool.emplace_back(work);
+  try {
+    for (size_t i = 1; i < workers; ++i) pool.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads are to be had: those there are, and this one, do all of it.
+  }
   work();
   for (std::thread& thread : pool) thread.join();
   for (const std::exception_ptr& error : errors) {

@@ -7,7 +7,8 @@
 
 namespace sln::evaluation {
 
-constexpr double kMaxCoordinate = 1e6;  // pixels; of a polygon's vertex, either sign
+constexpr double kMaxCoordinate =
+    1e5;  // pixels, either sign, of a polygon's vertex: its edges are walked pixel by pixel
 
 // xy: x0 y0 x1 y1 ... in pixels, at least three vertices, closed by itself, |coordinates| <= kMaxCoordinate.
 //

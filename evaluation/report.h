@@ -45,7 +45,7 @@ std::string json_of(const Report& report);
 
 // A line per image and file, images in id order. First line: the column names.
 std::string csv_header();
-std::string csv_lines(const Dataset& dataset, const std::string& file, const std::vector<ImageTally>& tallies,
-                      const Available& available);
+std::string csv_lines(const Dataset& dataset, const FileReport& report, const std::vector<ImageTally>& tallies,
+                      const Options& options);
 
 }  // namespace sln::evaluation

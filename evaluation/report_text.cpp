@@ -169,20 +169,22 @@ std::string csv_header() {
          "hidden_iou,pairs,pairs_decided,pairs_right\n";
 }
 
-std::string csv_lines(const Dataset& dataset, const std::string& file, const std::vector<ImageTally>& tallies,
-                      const Available& available) {
+std::string csv_lines(const Dataset& dataset, const FileReport& report, const std::vector<ImageTally>& tallies,
+                      const Options& options) {
+  const Available& available = report.available;
+  const size_t limit = options.max_detections == 1000 ? 3 : 2;  // of Cell::found: all the detections that count
   std::string text;
   for (size_t i = 0; i < tallies.size(); ++i) {
     const ImageTally& tally = tallies[i];
     const Cell& all = tally.cells[0];
     int64_t wrong = 0, found = 0;
     for (const MatchBits& bits : all.bits) wrong += (bits.matched & 1) == 0;
-    for (const int64_t count : all.found[2]) found += count;
+    for (const int64_t count : all.found[limit]) found += count;
     const auto mean = [](const Completion& completion) { return shortest(share(completion.sum, completion.count)); };
     const auto integer = [](int64_t value) { return std::to_string(value); };
-    text += quoted(file) + "," + integer(dataset.images[i].id) + "," + quoted(dataset.images[i].file_name) + "," +
-            integer(tally.regions) + "," + integer(tally.occluded) + "," + integer(tally.detections) + "," +
-            integer(all.found[2][0]) + "," + integer(wrong) + "," +
+    text += quoted(report.file) + "," + integer(dataset.images[i].id) + "," + quoted(dataset.images[i].file_name) +
+            "," + integer(tally.regions) + "," + integer(tally.occluded) + "," + integer(tally.detections) + "," +
+            integer(all.found[limit][0]) + "," + integer(wrong) + "," +
             shortest(share(found, kThresholds * all.positives)) + "," + mean(tally.best) + "," +
             mean(tally.best_occluded) + "," + (available.hidden ? mean(tally.hidden) : "") + ",";
     text += available.order ? integer(tally.order.pairs) + "," + integer(tally.order.decided) + "," +

@@ -95,10 +95,15 @@ class Reader {
   int64_t with_levels_ = 0, with_visible_ = 0;
 };
 
+constexpr size_t kMaxLevels = 15;  // the most that a config may have
+
 // Level masks are disjoint and make up the amodal mask.
 void decode_levels(const RawDetection& raw, const std::string& where, Detection& detection) {
   if (!raw.levels.is_array() || raw.levels.empty())
     fail(ErrorKind::kFormat, where, ".level_segmentations: expected a list of masks, found ", excerpt(raw.levels));
+  if (raw.levels.size() > kMaxLevels)
+    fail(ErrorKind::kFormat, where, ".level_segmentations: expected at most ", kMaxLevels, " masks, found ",
+         raw.levels.size());
   const Mask& amodal = detection.amodal;
   Mask all = empty_mask(amodal.width, amodal.height);
   int64_t area = 0;

@@ -91,15 +91,30 @@ TEST_CASE("Weights that are halves take half the room and come back the same") {
   std::memcpy(&length, content.data(), 8);
   CHECK(static_cast<int64_t>(content.size() - 8 - length) == bytes);
 
-  // A half that is no number is found where it stands.
+  // A half that is no number is found also where its CRC fits.
+  const sln::Tensor& first = weights.front();
   std::string spoilt = content;
   spoilt[8 + length] = '\0';
   spoilt[8 + length + 1] = '\x7c';
   CHECK(error_of_bytes(spoilt).find("CRC-32C") != std::string::npos);
+  const auto hex = [&](const std::string& file) {
+    char digits[9];
+    std::snprintf(digits, sizeof digits, "%08x", sln::crc32c(file.data() + 8 + length, first.data.size() * 2));
+    return "\"crc32c." + first.name + "\":\"" + digits + "\"";
+  };
+  CHECK(error_of_bytes(edit_header(spoilt, hex(content), hex(spoilt))).find("expected finite weights, found inf") !=
+        std::string::npos);
   const std::string wrong = edit_header(content, "\"dtype\":\"F16\"", "\"dtype\":\"F32\"");
   CHECK(error_of_bytes(wrong).find("\"dtype\":\"F32\"") != std::string::npos);
   CHECK(error_of_bytes(edit_header(content, "\"dtype\":\"F16\"", "\"dtype\":\"BF16\"")).find("BF16") !=
         std::string::npos);
+}
+
+TEST_CASE("A header that nests too deeply is refused, not descended into") {
+  const std::string good = read_file(write_small_model("good.safetensors", 3));
+  const std::string nested = std::string(400000, '[') + std::string(400000, ']');
+  const std::string bytes = edit_header(good, "\"weights\":", "\"x\":" + nested + ",\"weights\":");
+  CHECK(error_of_bytes(bytes).find("a deeper one") != std::string::npos);
 }
 
 TEST_CASE("A blob is read back as written") {

@@ -166,8 +166,13 @@ TEST_CASE("The layer table of efficientnet-lite0 has the published sizes") {
   CHECK_FALSE(layer_of(config, "encoder.stage5.block0.project").residual);
   CHECK(layer_of(config, "encoder.fuse.c4").in_channels == 112);
   CHECK(layer_of(config, "encoder.fuse.c4").out_side == 16);
-  for (const sln::TensorSpec& spec : sln::blob_tensors(config))
-    if (spec.name == "encoder.stage3.block0.depthwise.weight") CHECK(spec.dims == sln::Dims{144, 1, 5, 5});
+  int depthwise = 0;
+  for (const sln::TensorSpec& spec : sln::blob_tensors(config)) {
+    if (spec.name != "encoder.stage3.block0.depthwise.weight") continue;
+    CHECK(spec.dims == sln::Dims{144, 1, 5, 5});
+    ++depthwise;
+  }
+  CHECK(depthwise == 1);
 }
 
 TEST_CASE("Widths of a narrow stem are rounded half up") {

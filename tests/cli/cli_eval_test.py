@@ -91,6 +91,49 @@ class Eval(CliTest):
         for key in ("order_accuracy", "order_coverage", "order_accuracy_decided", "hidden_iou", "order"):
             self.assertIsNone(report[key], key)
 
+    def test_masks_that_results_lack_are_an_error(self):
+        for mask in ("visible", "hidden"):
+            self.assert_fails(1, self.eval("-r", SCENES / "plain.json", "--mask", mask), "plain.json",
+                              f"--mask {mask}", "visible_segmentation")
+
+    def test_no_file_is_written_over_another(self):
+        results = self.scratch / "results.json"
+        results.write_bytes((SCENES / "results.json").read_bytes())
+        same = self.scratch / "same"
+        for arguments in (("--csv", results), ("--json", results), ("--json", same, "--csv", same)):
+            self.assert_fails(1, self.eval("-r", results, *arguments), "a file of its own")
+        self.assertEqual((SCENES / "results.json").read_bytes(), results.read_bytes())
+
+    def test_a_hidden_part_beyond_the_whole_is_cut(self):
+        """By pixels, hand-drawn parts reach beyond the object; the region still counts."""
+        whole = {"segmentation": [10, 10, 20, 10, 20, 20, 10, 20], "isStuff": 0, "order": 1,
+                 "invisible_mask": [10, 10, 40, 10, 40, 20, 10, 20]}
+        annotations, results = self.scratch / "a.json", self.scratch / "r.json"
+        annotations.write_text(json.dumps({
+            "images": [{"id": 1, "width": 50, "height": 50, "file_name": "x.png"}],
+            "annotations": [{"id": 1, "image_id": 1, "regions": [whole]}]}))
+        results.write_text(json.dumps([{"image_id": 1, "category_id": 1, "score": 0.5,
+                                        "segmentation": [[10, 10, 20, 10, 20, 20, 10, 20]]}]))
+        report = self.scratch / "report.json"
+        self.assert_done(self.sln("eval", "-g", annotations, "-r", results, "--json", report))
+        figures = json.loads(report.read_text())
+        self.assertEqual((1.0, 1.0), (figures["AR100"], figures["ARH"]))
+
+    def test_detections_beyond_a_hundred_are_in_the_csv(self):
+        """The lines of the CSV count what the run counts: up to --max-detections."""
+        square = [[10, 10, 20, 10, 20, 20, 10, 20]]
+        other = [[30, 30, 40, 30, 40, 40, 30, 40]]
+        annotations, results, csv = (self.scratch / name for name in ("a.json", "r.json", "c.csv"))
+        annotations.write_text(json.dumps({
+            "images": [{"id": 1, "width": 50, "height": 50, "file_name": "x.png"}],
+            "annotations": [{"id": 1, "image_id": 1, "regions": [{"segmentation": square[0], "order": 1}]}]}))
+        results.write_text(json.dumps([{"image_id": 1, "category_id": 1, "score": 1 - i / 1000,
+                                        "segmentation": square if i == 150 else other} for i in range(160)]))
+        self.assert_done(self.sln("eval", "-g", annotations, "-r", results, "--csv", csv, "--max-detections", "1000"))
+        head, line = (row.split(",") for row in csv.read_text().splitlines())
+        row = dict(zip(head, line))
+        self.assertEqual(("1", "159", "1"), (row["found50"], row["false50"], row["recall"]))
+
     def test_an_author_leaves_the_rest_out(self):
         report = self.report("-r", SCENES / "results.json", "--author", "second")
         self.assertEqual((2, "second"), (report["annotations"]["images"], report["flags"]["author"]))
