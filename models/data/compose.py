@@ -10,6 +10,7 @@ above a half, inside of the image.
 import argparse
 import dataclasses
 import math
+import re
 import sys
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -196,11 +197,16 @@ def cast_shadow(canvas: numpy.ndarray, layer: Layer, style: Style) -> None:
         canvas[where[0]] *= 1.0 - (style.shadow / 255.0) * soft[where[1]][..., None].astype(numpy.float32)
 
 
+def of_licence(found: str, wanted: str) -> bool:
+    """Whether a licence is the wanted one, in any version of it: CC-BY-3.0 is CC-BY, CC-BY-SA-3.0 is not."""
+    return re.match(re.escape(wanted) + r"($|\.|-\d)", found) is not None
+
+
 class SceneMaker:
     """Makes scenes of one split of a store; see scene().
 
     store: a CutoutStore, or None for drawn shapes. side: the longest side of the images in pixels.
-    licences: beginnings of the licences that pictures may have; None: any.
+    licences: those that pictures may have, with or without their version; None: any.
     """
 
     def __init__(self, store: Any, side: int = 256, split: str = "train", seed: int = 0,
@@ -224,7 +230,7 @@ class SceneMaker:
         self._kind_sums = numpy.cumsum(weights / weights.sum())
 
     def _usable(self, info: Any) -> bool:
-        licensed = self._licences is None or info.licence.startswith(self._licences)
+        licensed = self._licences is None or any(of_licence(info.licence, one) for one in self._licences)
         return info.split == self.split and licensed
 
     def _group(self) -> Dict[str, List[List[int]]]:
@@ -363,7 +369,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=256, help="longest side in pixels (default: 256)")
     parser.add_argument("--licence", action="append", metavar="TEXT",
-                        help="only pictures whose licence begins so; may be repeated")
+                        help="only pictures of this licence, such as CC-BY; may be repeated")
     parser.add_argument("--format", choices=("png", "jpg"), default="png", help="default: png")
     parser.add_argument("--contact-sheet", metavar="FILE.png", help="draw all scenes on one picture")
     parser.add_argument("--plain", action="store_true", help="the contact sheet without outlines")

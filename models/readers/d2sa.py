@@ -43,7 +43,7 @@ class D2saEntry(InstancesEntry):
         amodal = common.read_mask(annotation.get(key), self, draft, region, key)
         if amodal is None:
             return None
-        seen_whole = not common.number(annotation.get("occlude_rate"))
+        seen_whole = common.number(annotation.get("occlude_rate")) == 0
         item = SceneObject(amodal=amodal, visible=amodal if seen_whole else None,
                            is_stuff=bool(part(annotation, "isStuff")))
         visible_key, hidden_key = first_key(annotation, VISIBLE_KEYS), first_key(annotation, HIDDEN_KEYS)

@@ -88,12 +88,16 @@ def random_boxes(count: int, side: int, random: numpy.random.Generator) -> numpy
     return numpy.concatenate((low, low + sizes), axis=1).astype(numpy.float32)
 
 
-def _alternate(owner: numpy.ndarray) -> numpy.ndarray:
-    """An order of the entries in which every object comes once before any comes twice."""
+def _alternate(owner: numpy.ndarray, random: numpy.random.Generator) -> numpy.ndarray:
+    """An order of the entries in which every object comes once before any comes twice.
+
+    Within a turn objects come at random: the order of their entries would favour those with many.
+    """
     turns, seen = numpy.empty(len(owner), numpy.int64), {}
     for k, i in enumerate(owner):
         turns[k] = seen[i] = seen.get(i, -1) + 1
-    return numpy.argsort(turns, kind="stable")
+    ranks = random.permutation(int(owner.max(initial=0)) + 1)
+    return numpy.lexsort((ranks[owner], turns))
 
 
 def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Config,
@@ -116,7 +120,7 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
     else:
         owner = numpy.full(len(candidates), -1, numpy.int64)
     positive = random.permutation(numpy.flatnonzero(owner >= 0))
-    positive = positive[_alternate(owner[positive])][:wanted]
+    positive = positive[_alternate(owner[positive], random)][:wanted]
     # Proposals first: they are the boxes that the heads will really be asked about.
     negative = numpy.flatnonzero(owner < 0)
     own = negative < len(proposals)

@@ -13,10 +13,13 @@ from torch import nn
 
 
 def pairs(module: nn.Module) -> Iterator[Tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Every convolution with the BN that follows it, by the names that they have in all networks here."""
+    """Every convolution with the BN that follows it, by the names that they have in all networks here.
+
+    Not the fuse: training applies its weights map by map (forward.encode), not by its forward.
+    """
     for parent in module.modules():
         for name, child in parent.named_children():
-            if isinstance(child, nn.Conv2d):
+            if isinstance(child, nn.Conv2d) and name != "fuse":
                 bn = getattr(parent, f"{name}_bn", None) or getattr(parent, name.replace("conv", "bn"), None)
                 if isinstance(bn, nn.BatchNorm2d):
                     yield child, bn

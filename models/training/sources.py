@@ -29,7 +29,14 @@ class ComposedSource:
                           split=self.split, seed=self.seed).scene
 
     def validation(self, count: int) -> List[Scene]:
-        """The first `count` scenes of the split "val"."""
+        """The first `count` scenes of the split "val"; a store without it gives none, and a line says so."""
+        if count == 0:
+            return []
+        if self.store is not None:
+            from models.data.store import CutoutStore
+            if not any(info.split == "val" for info in CutoutStore(self.store).cutouts):
+                print(f"{self.store}: no cut-outs of split val: trained without validation", flush=True)
+                return []
         make = dataclasses.replace(self, split="val", seed=VALIDATION_SEED)()
         return [make(number) for number in range(count)]
 

@@ -100,6 +100,12 @@ class SceneMakerTest(unittest.TestCase):
             compose.SceneMaker(shapes.ShapeStore(0))
         with self.assertRaisesRegex(compose.ComposeError, "licence GPL, found none among 9"):
             compose.SceneMaker(shapes.ShapeStore(9), licences=["GPL"])
+
+    def test_a_licence_is_itself_in_any_version(self):
+        for found, wanted, same in (("CC-BY-3.0", "CC-BY", True), ("CC-BY-SA-3.0", "CC-BY", False),
+                                    ("CC-BY-3.0-US", "CC-BY-3", True), ("CC0", "CC0", True), ("CC0-1.0", "CC0", True),
+                                    ("GPL-2.0-or-later", "GPL", True), ("CC-BY-3.0", "CC-BY-4.0", False)):
+            self.assertEqual(compose.of_licence(found, wanted), same, (found, wanted))
         with self.assertRaisesRegex(compose.ComposeError, "split: expected one of train, val, test"):
             compose.SceneMaker(None, split="trial")
 

@@ -19,6 +19,7 @@ from models.scene import Scene, SceneObject, list_order
 from models.seeding import seed_weights
 from models.training import checkpoint
 from models.training.folding import fold
+from models.training.forward import encode
 from models.training.loader import Loader, LoaderError
 from models.training.optimiser import RECIPES, Average, Recipe, learning_rate, network_stages, stage_starts
 from models.training.sources import ComposedSource
@@ -228,10 +229,11 @@ class StageTest(unittest.TestCase):
                     encoder.stem_bn.register_forward_hook(
                         lambda module, inputs, output: self.assertIs(inputs[0], output))
                 output = encoder(canvas)
-                results.append([output, *torch.autograd.grad((output * output).sum(), parameters)])
+                results.append([output, encode(encoder, canvas), *torch.autograd.grad((output * output).sum(), parameters)])
             for a, b in zip(*results):
                 largest = float(a.detach().abs().max())
                 self.assertLess(float((a - b).detach().abs().max()), 1e-9 * largest, name)
+            self.assertLess(float((results[1][1] - results[0][0]).detach().abs().max()), 1e-9, name)
             encoder.train()
             fold(encoder)  # nothing is in eval mode now: everything is as it was
             self.assertNotIn("forward", encoder.stem.__dict__)
