@@ -164,6 +164,17 @@ class RoiSamplingTest(unittest.TestCase):
         other = sample_rois(self.sample, proposals, 12, self.config, roi_random(7, 4))
         self.assertFalse(numpy.array_equal(boxes, other[0]))
 
+    def test_objects_with_many_proposals_are_not_preferred(self):
+        sample = sample_of(drawn_scene([(8 + 14 * (i % 4), 8 + 18 * (i // 4), 18 + 14 * (i % 4), 22 + 18 * (i // 4))
+                                        for i in range(12)]))
+        proposals = numpy.concatenate((numpy.repeat(sample.boxes[:1], 15, axis=0), sample.boxes[1:]))
+        counts = numpy.zeros(12)
+        for scene in range(300):
+            _, owners = sample_rois(sample, proposals, 8, self.config, roi_random(0, scene))
+            counts += numpy.bincount(owners[owners >= 0], minlength=12)
+        self.assertEqual(int(counts.sum()), 300 * 6)  # six positive places of twelve objects
+        self.assertLess(abs(counts / 300 - 0.5).max(), 0.12)  # four standard deviations
+
     def test_negatives_have_empty_targets(self):
         boxes, owners = sample_rois(self.sample, numpy.zeros((0, 4), numpy.float32), 8, self.config,
                                     roi_random(0, 0))
