@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Installs what building and exporting need from Debian 12; with --tests also what the tests need, with --oracle what
-# those and scripts/truth.sh need. Does nothing, and needs no network and no rights, where all of it is there.
+# Installs what building and running need from Debian 12; with --models also what models/ needs (PyTorch), with --tests
+# what the tests need too, with --oracle what those and scripts/truth.sh need. Does nothing, and needs no network and no
+# rights, where all of it is there.
 set -euo pipefail
 
 packages=(
   cmake ninja-build g++
   libprotobuf-dev libonnx-dev libhwy-dev libstb-dev libcli11-dev nlohmann-json3-dev
-  python3 python3-torch python3-torchvision python3-onnx python3-numpy python3-pil
 )
+models=(python3 python3-torch python3-torchvision python3-onnx python3-numpy python3-pil)
 case "${1:-}" in
   "") ;;
-  --tests) packages+=(catch2 clang-format) ;;
-  --oracle) packages+=(catch2 clang-format python3-venv) ;;
+  --models) packages+=("${models[@]}") ;;
+  --tests) packages+=("${models[@]}" catch2 clang-format) ;;
+  --oracle) packages+=("${models[@]}" catch2 clang-format python3-venv) ;;
   *)
-    echo "usage: $0 [--tests | --oracle]" >&2
+    echo "usage: $0 [--models | --tests | --oracle]" >&2
     exit 1
     ;;
 esac
