@@ -36,12 +36,6 @@ int64_t positives_of(const std::vector<ImageTally>& tallies, const std::vector<i
   return positives;
 }
 
-template <typename Count>
-std::optional<double> ratio(Count part, int64_t whole) {
-  if (whole == 0) return std::nullopt;
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
-
 std::optional<double> mean(const Completion& completion) {
   return ratio(completion.sum, completion.count);
 }

@@ -69,6 +69,13 @@ class Ranking {
   std::vector<std::vector<int64_t>> positives_;  // (cells, images); 0 where the image does not count
 };
 
+// part / whole; not defined for a whole of 0.
+template <typename Count>
+std::optional<double> ratio(Count part, int64_t whole) {
+  if (whole == 0) return std::nullopt;
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
 // AR at kDetectionLimits[limit]; -1 without a positive.
 double average_recall(const std::vector<ImageTally>& tallies, const std::vector<int>& weights, size_t cell, int limit);
 

@@ -13,12 +13,6 @@ Json number(const std::optional<double>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-template <typename Count>
-std::optional<double> share(Count part, int64_t whole) {
-  if (whole == 0) return std::nullopt;
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
-
 Json bin_json(const BinFigures& bin, bool ar1000) {
   Json json = {{"regions", bin.positives}, {"AP", bin.ap},      {"AP50", bin.ap50},  {"AP75", bin.ap75},
                {"AR1", bin.ar[0]},         {"AR10", bin.ar[1]}, {"AR100", bin.ar[2]}};
@@ -41,10 +35,10 @@ Json order_json(const OrderCounts& order) {
   return {{"pairs", order.pairs},
           {"decided", order.decided},
           {"right", order.right},
-          {"accuracy", number(share(order.right, order.pairs))},
-          {"coverage", number(share(order.decided, order.pairs))},
-          {"accuracy_decided", number(share(order.right, order.decided))},
-          {"accuracy_by_the_paper", number(share(order.right_by_paper, order.pairs))}};
+          {"accuracy", number(ratio(order.right, order.pairs))},
+          {"coverage", number(ratio(order.decided, order.pairs))},
+          {"accuracy_decided", number(ratio(order.right, order.decided))},
+          {"accuracy_by_the_paper", number(ratio(order.right_by_paper, order.pairs))}};
 }
 
 OrderCounts without(const OrderCounts& all, const OrderCounts& part) {

@@ -53,12 +53,6 @@ std::optional<double> defined(double value) {
   return value < 0 ? std::nullopt : std::optional<double>(value);
 }
 
-template <typename Count>
-std::optional<double> share(Count part, int64_t whole) {
-  if (whole == 0) return std::nullopt;
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
-
 std::string head(const Report& report) {
   const Sums& sums = report.files[0].sums;
   std::string text = "annotations " + report.annotations + ": " + std::to_string(report.images) + " images, " +
@@ -109,8 +103,8 @@ std::string order_table(const FileReport& file) {
     return "  Depth order is absent: the results have no level masks (sln run --levels writes them)\n";
   std::string text = row("Depth order", "pairs", "accuracy", "coverage", "decided", "paper");
   const auto line = [&](const char* name, int64_t pairs, int64_t decided, int64_t right_ones, int64_t by_paper) {
-    text += row(name, pairs, share(right_ones, pairs), share(decided, pairs), share(right_ones, decided),
-                share(by_paper, pairs));
+    text += row(name, pairs, ratio(right_ones, pairs), ratio(decided, pairs), ratio(right_ones, decided),
+                ratio(by_paper, pairs));
   };
   const OrderCounts &all = file.sums.order, &slight = file.sums.slight;
   line("all pairs", all.pairs, all.decided, all.right, all.right_by_paper);
@@ -180,12 +174,12 @@ std::string csv_lines(const Dataset& dataset, const FileReport& report, const st
     int64_t wrong = 0, found = 0;
     for (const MatchBits& bits : all.bits) wrong += (bits.matched & 1) == 0;
     for (const int64_t count : all.found[limit]) found += count;
-    const auto mean = [](const Completion& completion) { return shortest(share(completion.sum, completion.count)); };
+    const auto mean = [](const Completion& completion) { return shortest(ratio(completion.sum, completion.count)); };
     const auto integer = [](int64_t value) { return std::to_string(value); };
     text += quoted(report.file) + "," + integer(dataset.images[i].id) + "," + quoted(dataset.images[i].file_name) +
             "," + integer(tally.regions) + "," + integer(tally.occluded) + "," + integer(tally.detections) + "," +
             integer(all.found[limit][0]) + "," + integer(wrong) + "," +
-            shortest(share(found, kThresholds * all.positives)) + "," + mean(tally.best) + "," +
+            shortest(ratio(found, kThresholds * all.positives)) + "," + mean(tally.best) + "," +
             mean(tally.best_occluded) + "," + (available.hidden ? mean(tally.hidden) : "") + ",";
     text += available.order ? integer(tally.order.pairs) + "," + integer(tally.order.decided) + "," +
                                   integer(tally.order.right) + "\n"
