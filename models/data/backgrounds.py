@@ -77,6 +77,7 @@ def collect() -> Iterator[Tuple[np.ndarray, str, str, str]]:
         # A texture is there in many shades and sizes: wood_2 beside wood.
         inner = os.path.splitext(os.path.basename(name))[0]
         stem = family_of(inner) if "!" in name else name.split("/contents/")[0]
+        stem = region.get("family", stem)  # the list says where two names are one picture in two shades
         yield pixels, f"{package}/{name}" + (
             " blurred" if region.get("blur") else ""
         ), licence, f"{package}/{stem}"

@@ -29,6 +29,10 @@ Window = Tuple[slice, slice]  # rows, columns
 KIND_WEIGHTS = {"photo": 0.48, "render": 0.44, "clipart": 0.08, "shape": 0.03, "user": 2.0}
 MIN_VISIBLE_PIXELS, MIN_VISIBLE_SHARE = 30, 0.05
 SMALLEST, LARGEST = 0.08, 0.6  # an object's longest side as a fraction of the image's
+# What is asked of an object's place, as cumulative shares: apart from those in front of it, touching them,
+# up to a quarter hidden, and (the rest) up to four fifths. What it asks of one, others come to touch too, so
+# that about half of all objects touch or overlap another.
+APART, TOUCHING, LITTLE_HIDDEN = 0.71, 0.73, 0.86
 SPLITS = ("train", "val", "test")
 
 
@@ -261,11 +265,12 @@ class SceneMaker:
     def _wish(self, random: Random, style: Style, place: float) -> placement.Wish:
         """What is asked of an object's position; place: 0 the front-most, 1 the last."""
         draw = random.uniform()
-        if draw < 0.38:
+        apart = draw < APART
+        if apart:
             occluded = (0.0, 0.0)
-        elif draw < 0.46:
+        elif draw < TOUCHING:
             occluded = (0.0, 0.02)
-        elif draw < 0.73:
+        elif draw < LITTLE_HIDDEN:
             low = random.uniform(0.02, 0.23)
             occluded = (low, low + 0.02)
         else:
@@ -273,7 +278,7 @@ class SceneMaker:
             occluded = (low, low + 0.05)
         inside = (0.45, 0.95) if random.uniform() < 0.15 else (1.0, 1.0)
         foot = 0.97 - 0.55 * place + random.normal(0.0, 0.06) if style.upright else None
-        return placement.Wish(occluded, inside, foot)
+        return placement.Wish(occluded, inside, foot, apart)
 
     def _patches(self, random: Random, canvas: numpy.ndarray, style: Style) -> None:
         """Pastes pieces of background without a label, treated like objects, so that a seam is no cue."""

@@ -20,6 +20,7 @@ class Wish:
     occluded: Tuple[float, float]  # share of the object hidden by what is placed, from, to
     inside: Tuple[float, float]  # share of the object inside of the image, from, to
     foot: Optional[float] = None  # height of its lowest point, fraction of the image's; None: anywhere
+    apart: bool = False  # not even touching what is placed
 
 
 def cell_size(width: int, height: int) -> int:
@@ -31,6 +32,13 @@ def coarse(mask: numpy.ndarray, cell: int) -> numpy.ndarray:
     """Cover (rows, columns) float32 0..1 of a mask (h, w) bool on cells of `cell` pixels."""
     cover = Image.fromarray(mask.view(numpy.uint8) * numpy.uint8(255)).reduce(cell)
     return numpy.asarray(cover, numpy.float32) * numpy.float32(1.0 / 255.0)
+
+
+def _grown(cover: numpy.ndarray) -> numpy.ndarray:
+    """The cover with every cell as full as the fullest of itself and its eight neighbours."""
+    padded = numpy.pad(cover, 1)
+    rows = numpy.maximum(numpy.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    return numpy.maximum(numpy.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def _size_for_fft(length: int) -> int:
@@ -65,7 +73,7 @@ def place(random: numpy.random.RandomState, cover: numpy.ndarray, mask: numpy.nd
     random; if there is none, one of the nearest to it.
     """
     piece = coarse(mask, cell)
-    hidden, inside = shares(cover, piece)
+    hidden, inside = shares(_grown(cover) if wish.apart else cover, piece)
     tolerance = 0.02 if wish.occluded[1] > 0.0 else 1e-3
     # Being far outside of the image is worse than a wrong share of occlusion.
     cost = numpy.maximum(_distance(hidden, *wish.occluded) - tolerance, 0.0) + \
