@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse  # noqa: E402
 import dataclasses  # noqa: E402
 import json  # noqa: E402
+import math  # noqa: E402
 import sys  # noqa: E402
 from typing import Any, Dict, List, Optional  # noqa: E402
 
@@ -111,25 +112,8 @@ def default_precision(device: torch.device) -> str:
     return "bf16" if has_cpu_bf16_gradients() and supported is not None and supported() else "fp32"
 
 
-def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]],
-                 device: torch.device) -> Options:
-    """The run's options: stored ones on a resume, from which the command line may not differ."""
-    given = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Options)
-             if getattr(arguments, field.name, None) is not None}
-    given["scenes"] = "annotations" if arguments.annotations else "store" if arguments.store else "shapes"
-    if stored is not None:
-        known = dataclasses.asdict(Options())
-        merged = {**known, **{name: value for name, value in stored.items() if name in known}}
-        for name, value in given.items():
-            if merged[name] != value:
-                raise TrainingError(f"--{name.replace('_', '-')}: expected {merged[name]}, with which the "
-                                    f"run to resume began, found {value}")
-        return Options(**merged)
-    started = arguments.pretrained is not None or arguments.init is not None
-    given.setdefault("encoder_share", ENCODER_SHARE if started else 1.0)
-    given["fixed_statistics"] = started
-    given.setdefault("precision", default_precision(device))
-    options = Options(**given)
+def check_options(options: Options, device: torch.device) -> None:
+    """Raises TrainingError for a value with which no run is possible."""
     if options.precision == "fp16" and device.type == "cpu":
         raise TrainingError("--precision: expected fp32 or bf16 on the CPU, found fp16")
     if options.precision == "bf16" and device.type == "cpu" and not has_cpu_bf16_gradients():
@@ -137,6 +121,38 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
     for name in ("images", "batch", "rois", "warmup"):
         if getattr(options, name) < 1:
             raise TrainingError(f"--{name}: expected at least 1, found {getattr(options, name)}")
+    for name in ("seed", "rate", "encoder_share", "lambda_r", "lambda_g", "lambda_i", "lambda_m"):
+        value = getattr(options, name)
+        if not 0 <= value < math.inf:
+            raise TrainingError(f"--{name.replace('_', '-')}: expected at least 0, found {value}")
+    if not 0 < options.clip < math.inf:
+        raise TrainingError(f"--clip: expected a norm above 0, found {options.clip}")
+    if not 0 <= options.average < 1:
+        raise TrainingError(f"--average: expected a decay of at least 0 and below 1, found {options.average}")
+
+
+def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]],
+                 device: torch.device) -> Options:
+    """The run's options: stored ones on a resume, from which the command line may not differ."""
+    given = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Options)
+             if getattr(arguments, field.name, None) is not None}
+    given["scenes"] = make_source(arguments, configs.named(arguments.config).side, 0).identity()
+    if stored is not None:
+        known = dataclasses.asdict(Options())
+        merged = {**known, **{name: value for name, value in stored.items() if name in known}}
+        for name, value in given.items():
+            if merged[name] != value:
+                what = "scenes" if name == "scenes" else f"--{name.replace('_', '-')}"
+                raise TrainingError(f"{what}: expected {merged[name]}, with which the "
+                                    f"run to resume began, found {value}")
+        options = Options(**merged)
+    else:
+        started = arguments.pretrained is not None or arguments.init is not None
+        given.setdefault("encoder_share", ENCODER_SHARE if started else 1.0)
+        given["fixed_statistics"] = started
+        given.setdefault("precision", default_precision(device))
+        options = Options(**given)
+    check_options(options, device)
     return options
 
 
@@ -187,6 +203,12 @@ def make_source(arguments: argparse.Namespace, side: int, seed: int):
 
 def main(arguments: Optional[List[str]] = None) -> int:
     options = parse_arguments(arguments)
+    for name, least in (("log_every", 1), ("workers", 0), ("validate_every", 0), ("validation_scenes", 0),
+                        ("stop_at", 0)):
+        if getattr(options, name) < least:
+            print(f"error: --{name.replace('_', '-')}: expected at least {least}, "
+                  f"found {getattr(options, name)}", file=sys.stderr)
+            return 1
     if options.threads:
         torch.set_num_threads(options.threads)
     try:

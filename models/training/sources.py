@@ -2,6 +2,7 @@
 between processes is only this: a few names and numbers."""
 
 import dataclasses
+import hashlib
 from typing import Callable, List, Optional
 
 import numpy
@@ -13,6 +14,10 @@ VALIDATION_SEED = 1  # of composed validation scenes, whatever the run's seed: r
 _SHUFFLE_STREAM, _VIEW_STREAM = 3, 4
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
 @dataclasses.dataclass(frozen=True)
 class ComposedSource:
     """Scenes composed of the cut-outs of a store, of drawn shapes if `store` is None."""
@@ -21,6 +26,16 @@ class ComposedSource:
     side: int
     split: str
     seed: int
+
+    def identity(self) -> str:
+        """What a resumed run compares: "shapes", or "store" and a digest of its families and their splits.
+
+        Not of the pixels: a collection on another machine may differ in a rounding of a render."""
+        if self.store is None:
+            return "shapes"
+        from models.data.store import CutoutStore
+        listed = sorted({(info.kind, info.family, info.split) for info in CutoutStore(self.store).cutouts})
+        return f"store {_digest(repr(listed).encode('utf-8'))}"
 
     def __call__(self) -> Callable[[int], Scene]:
         from models.data.compose import SceneMaker
@@ -50,6 +65,13 @@ class AnnotatedSource:
     side: int
     seed: int
     validation_path: Optional[str] = None
+
+    def identity(self) -> str:
+        """What a resumed run compares: "annotations" and a digest of each image's name and size."""
+        from models import readers
+        listed = [(entry.file_name, entry.image_id, entry.width, entry.height)
+                  for entry in readers.read(self.path, images=self.images).entries]
+        return f"annotations {_digest(repr(listed).encode('utf-8'))}"
 
     def __call__(self) -> Callable[[int], Scene]:
         from models import readers

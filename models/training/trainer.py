@@ -48,7 +48,7 @@ class Options:
     encoder_share: float = 1.0  # learning rate of the encoder over that of the rest
     fixed_statistics: bool = False  # of the encoder's BN
     precision: str = "fp32"
-    scenes: str = "shapes"  # a word or two on where they come from
+    scenes: str = "shapes"  # where they come from: a source's identity()
 
     @property
     def steps(self) -> int:
@@ -104,6 +104,8 @@ class Trainer:
         if stage == self.stage:
             return
         self.stage = stage
+        if self.step == self.starts[stage]:
+            self.optimiser.state.clear()  # momentum of a stage that froze a part would move it in this one
         apply_stage(self.network, self.stages[stage], self.options.fixed_statistics)
         o, wanted = self.options, self.stages[stage].losses
         weights = dict(zip(ALL_LOSSES, (o.lambda_r, o.lambda_g, o.lambda_i, o.lambda_m)))
@@ -212,6 +214,7 @@ class Run:
                     samples = loader.take(options.batch)
                 except LoaderError:
                     if self.stopped is None:
+                        self.save()  # what was learnt outlives a picture that cannot be read
                         raise
                     break  # a signal to the whole group ended a process that was only starting
                 progress.add(trainer.train_step(samples))

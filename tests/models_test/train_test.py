@@ -13,6 +13,7 @@ import torch
 
 from models import config as configs
 from models import train
+from models.data.store import StoreWriter, split_of
 from models.export import export
 from models.network import make_network
 from models.scene import Scene, SceneObject, list_order
@@ -305,6 +306,34 @@ class ErrorTest(Quiet):
         with open(path, "r+b") as file:
             file.truncate(1000)
         self.assertIn(path, self.error(self.run_tiny("run", "--resume", images=4)))
+
+    def test_values_with_which_no_run_is_possible(self):
+        for arguments in (("--log-every", "0"), ("--workers", "-1"), ("--validate-every", "-1")):
+            self.assertIn(f"{arguments[0]}: expected at least", self.error(self.run_tiny("run", *arguments)))
+        for arguments in (("--clip", "-1"), ("--clip", "nan"), ("--average", "2"), ("--average", "-0.5"),
+                          ("--seed", "-1"), ("--rate", "-1"), ("--lambda-g", "nan"), ("--rois", "0")):
+            self.assertIn(f"{arguments[0]}: expected", self.error(self.run_tiny("run", *arguments)))
+        self.assertFalse(os.path.exists(self.path("run", "checkpoint.pt")))
+
+    def test_a_run_goes_on_with_the_scenes_it_began_with(self):
+        for name, family in (("first", "lamp"), ("second", "cup"), ("third", "lamp")):
+            writer = StoreWriter(self.path(name))
+            for seed in range(3):
+                rgba = numpy.full((40, 50, 4), 90 * seed, numpy.uint8)
+                rgba[4:30, 5:40, 3] = 255
+                writer.add_cutout(rgba, family, f"{name}/{seed}", "CC0-1.0", "user")
+            writer.close()
+        self.assertEqual(split_of("lamp"), "train")
+        self.assertEqual(split_of("cup"), "train")
+
+        def run(store, *more):
+            return self.run_tiny("run", "--store", self.path(store), "--validation-scenes", "0", *more,
+                                 images=4)
+
+        self.assertEqual(run("first", "--stop-at", "2")[0], 0)
+        self.assertIn("scenes: expected store ", self.error(run("second", "--resume")))
+        self.assertIn("found shapes", self.error(self.run_tiny("run", "--resume", images=4)))
+        self.assertEqual(run("third", "--resume")[0], 0)  # the same families, collected elsewhere
 
     def test_init_takes_all_or_names_what_differs(self):
         self.assertEqual(self.run_tiny("run", images=4)[0], 0)
