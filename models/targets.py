@@ -47,13 +47,12 @@ def tight_box(mask: numpy.ndarray) -> Tuple[int, int, int, int]:
 
 def box_iou(a: numpy.ndarray, b: numpy.ndarray) -> numpy.ndarray:
     """IoU of boxes a (m, 4) and b (n, 4), x0 y0 x1 y1 -> (m, n); 0 for an empty union."""
-    a, b = a.astype(numpy.float64), b.astype(numpy.float64)
-    sides = (numpy.minimum(a[:, None, 2:], b[None, :, 2:])
-             - numpy.maximum(a[:, None, :2], b[None, :, :2])).clip(min=0.0)
-    inter = sides[..., 0] * sides[..., 1]
-    area_a, area_b = (numpy.prod(box[:, 2:] - box[:, :2], axis=1) for box in (a, b))
-    union = area_a[:, None] + area_b[None, :] - inter
-    return numpy.divide(inter, union, out=numpy.zeros_like(inter), where=union > 0)
+    # Boxes of b, which are few, go first: so the inner loops run over the many of a.
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.astype(numpy.float64).T, b.astype(numpy.float64).T[:, :, None]
+    inter = (numpy.minimum(ax1, bx1) - numpy.maximum(ax0, bx0)).clip(min=0.0)
+    inter *= (numpy.minimum(ay1, by1) - numpy.maximum(ay0, by0)).clip(min=0.0)
+    union = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - inter
+    return numpy.divide(inter, union, out=numpy.zeros_like(inter), where=union > 0).T
 
 
 def cell_counts(counts: numpy.ndarray, layers: int) -> numpy.ndarray:
