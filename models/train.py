@@ -78,6 +78,9 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     start.add_argument("--init", metavar="FILE", help="start from a checkpoint's or weight file's weights")
     start.add_argument("--pretrained", metavar="FILE", nargs="?", const="",
                        help="pretrained encoder weights; without a FILE the installed package's")
+    parser.add_argument("--continue-schedule", action="store_true",
+                        help="with --init: begin after as many of --images as the file's weights have seen, "
+                        "for a run whose checkpoint is lost")
     parser.add_argument("--resume", action="store_true",
                         help="go on from DIR/checkpoint.pt; begin if there is none")
     parser.add_argument("--stop-at", type=int, default=0, metavar="N",
@@ -131,6 +134,18 @@ def check_options(options: Options, device: torch.device) -> None:
         raise TrainingError(f"--average: expected a decay of at least 0 and below 1, found {options.average}")
 
 
+def seen_images(init: Optional[str], options: Options) -> int:
+    """How many of these options' images the weights of a file have seen, as the file says."""
+    if init is None:
+        raise TrainingError("--continue-schedule: expected --init beside it, found none")
+    path = checkpoint.find_weights(init)
+    images = checkpoint.read(path).get("images") if path.endswith(".pt") else None
+    if not isinstance(images, int) or not 0 <= images < options.images:
+        raise TrainingError(f"{path}: images: expected a number below --images ({options.images}), as "
+                            f"--continue-schedule asks, found {images}")
+    return images
+
+
 def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]],
                  device: torch.device) -> Options:
     """The run's options: stored ones on a resume, from which the command line may not differ."""
@@ -152,6 +167,9 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
         given["fixed_statistics"] = started
         given.setdefault("precision", default_precision(device))
         options = Options(**given)
+        if arguments.continue_schedule:
+            options.begun = seen_images(arguments.init, options) // options.batch
+            print(f"going on after {options.begun * options.batch} images", flush=True)
     check_options(options, device)
     return options
 

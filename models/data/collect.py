@@ -50,10 +50,7 @@ class Tally:
                 )
 
 
-def collect(arguments: argparse.Namespace) -> Tally:
-    """Fills a new store with what the command line asks for, in an order that does not depend on `jobs`."""
-    wanted: List[str] = arguments.only or ([] if arguments.cutouts or arguments.from_coco else list(SOURCES))
-    writer, tally = StoreWriter(arguments.output), Tally()
+def _fill(writer: StoreWriter, tally: Tally, arguments: argparse.Namespace, wanted: List[str]) -> None:
     if arguments.cutouts:
         tally.add(writer, "cutouts", own.from_folder(arguments.cutouts, arguments.licence))
     if arguments.from_coco:
@@ -68,7 +65,18 @@ def collect(arguments: argparse.Namespace) -> Tally:
     if "backgrounds" in wanted:
         for pixels, source, licence, family in backgrounds.collect():
             writer.add_background(pixels, source, licence, family)
-    writer.close()
+
+
+def collect(arguments: argparse.Namespace) -> Tally:
+    """Fills a new store with what the command line asks for, in an order that does not depend on `jobs`."""
+    wanted: List[str] = arguments.only or ([] if arguments.cutouts or arguments.from_coco else list(SOURCES))
+    writer, tally = StoreWriter(arguments.output), Tally()
+    try:
+        _fill(writer, tally, arguments, wanted)
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
     return tally
 
 

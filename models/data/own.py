@@ -132,8 +132,14 @@ def from_coco(path: str, images: str) -> Iterator[Candidate]:
 
 
 def _mask(path: str, annotation: Dict[str, Any], height: int, width: int) -> np.ndarray:
+    """The instance's mask (height, width) bool; polygons of under three corners hold no pixels."""
     try:
-        return np.asarray(rle.from_segmentation(annotation["segmentation"], height, width), bool)
+        segmentation = annotation["segmentation"]
+        if isinstance(segmentation, list) and all(isinstance(part, list) for part in segmentation):
+            segmentation = [part for part in segmentation if len(part) >= rle.SHORTEST_POLYGON]
+            if not segmentation:
+                return np.zeros((height, width), bool)
+        return np.asarray(rle.from_segmentation(segmentation, height, width), bool)
     except (KeyError, ValueError) as error:
         raise OwnError(
             f"{path}: annotation {annotation.get('id')}: expected a segmentation, found {error}"

@@ -191,6 +191,13 @@ class StoreWriter:
             )
         )
 
+    def abandon(self) -> None:
+        """Removes what was written so far."""
+        for file in (self._rgba, self._rgb):
+            file.close()
+            if os.path.exists(file.name):
+                os.remove(file.name)
+
     def close(self) -> None:
         """Renames the pixel files and writes the index, in this order."""
         for file, name in ((self._rgba, CUTOUT_PIXELS), (self._rgb, BACKGROUND_PIXELS)):

@@ -48,6 +48,7 @@ class Options:
     encoder_share: float = 1.0  # learning rate of the encoder over that of the rest
     fixed_statistics: bool = False  # of the encoder's BN
     precision: str = "fp32"
+    begun: int = 0  # steps of the schedule that the initial weights have behind them
     scenes: str = "shapes"  # where they come from: a source's identity()
 
     @property
@@ -85,7 +86,7 @@ class Trainer:
     """Network, optimiser and average, `step` steps into a run."""
 
     def __init__(self, network: nn.Module, options: Options, device: torch.device):
-        self.device, self.options, self.step = device, options, 0
+        self.device, self.options, self.step = device, options, options.begun
         recipe = RECIPES[options.recipe]
         self.recipe = dataclasses.replace(recipe, rate=options.rate or recipe.rate,
                                           decay=recipe.decay if options.decay < 0 else options.decay)
@@ -119,8 +120,11 @@ class Trainer:
 
     def rate(self) -> float:
         """The learning rate of the step to come."""
-        return learning_rate(self.recipe, self.step, self.starts[self.stage], self.starts[self.stage + 1],
+        rate = learning_rate(self.recipe, self.step, self.starts[self.stage], self.starts[self.stage + 1],
                              self.options.warmup)
+        if self.options.begun:  # the optimiser is new, wherever in the schedule that is
+            rate *= min(1.0, (self.step - self.options.begun + 1) / self.options.warmup)
+        return rate
 
     def train_step(self, samples: List) -> Dict[str, float]:
         """One step on a batch of samples, scenes step * batch and on; returns the losses."""

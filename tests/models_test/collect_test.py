@@ -311,6 +311,7 @@ class OwnTest(unittest.TestCase):
             status, _, errors = self.run_collect("--cutouts", where)
             self.assertEqual(status, 1)
             self.assertRegex(errors, "^error: .*" + message)
+            self.assertEqual(os.listdir(self.store), [])  # nothing half-written stays
 
     def test_whole_instances_of_coco(self):
         rng = np.random.default_rng(5)
@@ -328,7 +329,9 @@ class OwnTest(unittest.TestCase):
             square(4, 0, 100, 50),
             square(5, 100, 100, 20),
             square(6, 200, 100, 50, iscrowd=1),
+            dict(square(7, 0, 0, 0), segmentation=[[240, 20, 250, 30]]),
         ]
+        annotations[0]["segmentation"].append([5, 5, 6, 6])  # as some files have: a line, no pixels
         path = os.path.join(self.root, "instances.json")
         image = {"id": 9, "file_name": "street.png", "height": 200, "width": 300, "license": 4}
         data = {"images": [image], "annotations": annotations, "licenses": [{"id": 4, "name": "CC-BY-2.0"}]}
@@ -336,7 +339,7 @@ class OwnTest(unittest.TestCase):
             json.dump(data, file)
         status, out, _ = self.run_collect("--from-coco", path, "--images", self.pictures)
         self.assertEqual(status, 0)
-        for reason in ("2 touched", "1 border", "1 small", "1 crowd"):
+        for reason in ("2 touched", "1 border", "2 small", "1 crowd"):
             self.assertIn(reason, out)
         store = CutoutStore(self.store)
         (info,) = store.cutouts

@@ -354,6 +354,24 @@ class ErrorTest(Quiet):
             self.assertIn(part, err)
         self.assertIn("nothing.pt", self.error(self.run_tiny("fourth", "--init", self.path("nothing.pt"))))
 
+    def test_a_run_whose_checkpoint_is_lost_goes_on_in_its_schedule(self):
+        self.assertEqual(self.run_tiny("run", "--stop-at", 24)[0], 0)
+        weights = self.path("run", "weights.pt")
+        code, out, _ = self.run_tiny("again", "--init", weights, "--continue-schedule", "--warmup", 4,
+                                     "--stop-at", 30)
+        self.assertEqual(code, 0)
+        self.assertIn("going on after 24 images", out)
+        again = torch.load(self.path("again", "checkpoint.pt"), weights_only=True)
+        self.assertEqual((again["step"], again["images"]), (30, 30))
+        with open(self.path("again", "log.jsonl"), encoding="utf-8") as file:
+            rate = json.loads(file.readline())["rate"]
+        self.assertAlmostEqual(rate, learning_rate(RECIPES["default"], 30, 0, 40, 4), delta=1e-12)
+        self.assertEqual(self.run_tiny("again", "--resume", "--warmup", 4, "--stop-at", 32)[0], 0)
+        self.assertIn("images: expected a number below --images (20)", self.error(self.run_tiny(
+            "third", "--init", weights, "--continue-schedule", images=20)))
+        self.assertIn("expected --init beside it",
+                      self.error(self.run_tiny("third", "--continue-schedule")))
+
     def test_init_takes_an_exported_graph_with_its_normalisation(self):
         network = make_network(configs.named("tiny-lite")).eval()
         seed_weights(network, 3)
