@@ -39,7 +39,8 @@ const Json& need(const Json& object, const char* key, const std::string& where) 
 
 int64_t need_integer(const Json& object, const char* key, const std::string& where, int64_t low, int64_t high) {
   const Json& value = need(object, key, where);
-  if (!value.is_number_integer() || value.get<int64_t>() < low || value.get<int64_t>() > high)
+  const bool beyond = value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX};
+  if (!value.is_number_integer() || beyond || value.get<int64_t>() < low || value.get<int64_t>() > high)
     fail(ErrorKind::kFormat, where, ".", key, ": expected a whole number from ", low, " to ", high, ", found ",
          excerpt(value));
   return value.get<int64_t>();
@@ -137,20 +138,26 @@ std::vector<OrderedPair> pairs_of(const RawImage& raw) {
   return pairs;
 }
 
-// What of region `number` the regions in front of it cover.
-Mask covered(const RawImage& raw, int number) {
-  const Mask& amodal = raw.regions[static_cast<size_t>(number)].region.amodal;
-  Mask hidden = empty_mask(amodal.width, amodal.height);
+// For each region, those in front of it that it meets.
+std::vector<std::vector<size_t>> regions_in_front(const RawImage& raw) {
+  std::vector<std::vector<size_t>> in_front(raw.regions.size());
   for (const OrderedPair& pair : raw.image.pairs) {
-    if (pair.behind != number || pair.overlap == 0) continue;
-    hidden = unite(hidden, intersect(amodal, raw.regions[static_cast<size_t>(pair.front)].region.amodal));
+    if (pair.overlap > 0) in_front[static_cast<size_t>(pair.behind)].push_back(static_cast<size_t>(pair.front));
   }
+  return in_front;
+}
+
+// What of a mask the regions in front of it cover.
+Mask covered(const RawImage& raw, const Mask& amodal, const std::vector<size_t>& in_front) {
+  Mask hidden = empty_mask(amodal.width, amodal.height);
+  for (const size_t front : in_front) hidden = unite(hidden, intersect(amodal, raw.regions[front].region.amodal));
   return hidden;
 }
 
 // Fills in pairs, hidden and visible parts and occlusion rates.
 AnnotatedImage finished(RawImage raw) {
   raw.image.pairs = pairs_of(raw);
+  const std::vector<std::vector<size_t>> in_front = regions_in_front(raw);
   for (size_t i = 0; i < raw.regions.size(); ++i) {
     RawRegion& one = raw.regions[i];
     Region& region = one.region;
@@ -158,7 +165,7 @@ AnnotatedImage finished(RawImage raw) {
       const bool unoccluded = one.occlude_rate && *one.occlude_rate == 0;
       region.hidden = one.has_visible ? subtract(region.amodal, region.visible)
                       : unoccluded    ? empty_mask(raw.image.width, raw.image.height)
-                                      : covered(raw, static_cast<int>(i));
+                                      : covered(raw, region.amodal, in_front[i]);
     }
     // Annotated by hand, the parts may reach beyond the whole, by pixels; a share above 1 would be in no bin.
     region.hidden = intersect(region.hidden, region.amodal);

@@ -55,7 +55,8 @@ class Reader {
   void add(Json& value) {
     const std::string where = place(file_, entry_);
     const auto id = value.find("image_id");
-    if (id == value.end() || !id->is_number_integer())
+    const bool beyond = id != value.end() && id->is_number_unsigned() && id->get<uint64_t>() > uint64_t{INT64_MAX};
+    if (id == value.end() || !id->is_number_integer() || beyond)
       fail(ErrorKind::kFormat, where, ".image_id: expected a whole number, found ",
            id == value.end() ? "none" : excerpt(*id));
     const auto known = dataset_.all_image_ids.find(id->get<int64_t>());

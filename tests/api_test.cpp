@@ -1,4 +1,5 @@
 // The C API as an application sees it.
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -8,12 +9,25 @@
 #include <thread>
 
 #include "engine/sln.h"
+#include "tests/naive/decode.h"
 #include "tests/support/allocations.h"
 #include "tests/support/models.h"
 
 namespace {
 
 using namespace sln::test;
+
+// COCO's compressed run lengths as a column-major mask of 0 and 1.
+std::vector<uint8_t> mask_of(const char* text, size_t pixels) {
+  std::vector<uint8_t> mask;
+  uint8_t value = 0;
+  for (const uint32_t run : sln::naive::runs_of_text(text)) {
+    mask.insert(mask.end(), run, value);
+    value ^= 1;
+  }
+  REQUIRE(mask.size() == pixels);
+  return mask;
+}
 
 struct Run {
   sln_model* model = nullptr;
@@ -187,13 +201,31 @@ TEST_CASE("Level masks are there when asked for, and make up the amodal mask") {
   run.image(90, 60);
   CHECK(run.text() == plain.text());
   REQUIRE(sln_result_object_count(run.result) > 1);
+  int64_t hidden_levels = 0;
   for (int32_t i = 0; i < sln_result_object_count(run.result); ++i) {
     const char* visible = nullptr;
     REQUIRE(sln_result_get_rle(run.result, i, SLN_MASK_VISIBLE, &visible) == SLN_OK);
     REQUIRE(sln_result_get_level_rle(run.result, i, 0, &text) == SLN_OK);
     CHECK(std::string(text) == visible);
-    REQUIRE(sln_result_get_level_rle(run.result, i, 3, &text) == SLN_OK);
+    int64_t counts[4] = {};
+    REQUIRE(sln_result_get_level_counts(run.result, i, counts, 4) == SLN_OK);
+    std::vector<int> levels(90 * 60, -1);
+    for (int32_t level = 0; level < 4; ++level) {
+      REQUIRE(sln_result_get_level_rle(run.result, i, level, &text) == SLN_OK);
+      const std::vector<uint8_t> mask = mask_of(text, 90 * 60);
+      CHECK(std::count(mask.begin(), mask.end(), 1) == counts[level]);
+      for (size_t p = 0; p < mask.size(); ++p) {
+        if (mask[p] == 0) continue;
+        REQUIRE(levels[p] == -1);  // a pixel has one level
+        levels[p] = level;
+      }
+    }
+    REQUIRE(sln_result_get_rle(run.result, i, SLN_MASK_AMODAL, &text) == SLN_OK);
+    const std::vector<uint8_t> amodal = mask_of(text, 90 * 60);
+    for (size_t p = 0; p < levels.size(); ++p) REQUIRE((levels[p] >= 0) == (amodal[p] == 1));
+    hidden_levels += counts[1] + counts[2] + counts[3];
   }
+  CHECK(hidden_levels > 0);
   CHECK(sln_result_get_level_rle(run.result, 0, 4, &text) == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_result_get_level_rle(run.result, 0, -1, &text) == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_result_get_level_rle(run.result, 0, 0, nullptr) == SLN_ERROR_INVALID_ARGUMENT);

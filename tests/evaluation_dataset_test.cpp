@@ -166,6 +166,8 @@ TEST_CASE("annotations that are none are refused") {
   check_refused([](json& root) { root["annotations"] = root["images"] = json::array(); }, "found none");
   check_refused([](json& root) { root["annotations"][0] = 1; }, "annotations[0]: expected an object");
   check_refused([](json& root) { root["annotations"][0]["image_id"] = 8; }, "found 8");
+  // Read as a signed number it would be -1.
+  check_refused([](json& root) { root["images"][0]["id"] = 18446744073709551615u; }, "found 18446744073709551615");
   check_refused([](json& root) { root["annotations"][0]["depth_constraint"] = 4; }, "expected text");
   check_refused([](json& root) { regions(root) = 4; }, "regions: expected a list");
 }
@@ -225,6 +227,7 @@ TEST_CASE("results that are none are refused") {
     INFO(bad);
     error_of([&] { parse_results(bad, "r.json", dataset); });
   }
+  check_result_refused([](json& r) { r[1]["image_id"] = 18446744073709551615u; }, "entry 1.image_id: expected");
   check_result_refused([](json& r) { r[1]["image_id"] = 8; }, "entry 1.image_id: expected an image of the annotations");
   check_result_refused([](json& r) { r[1]["image_id"] = 7.5; }, "entry 1.image_id");
   check_result_refused([](json& r) { r[1].erase("score"); }, "entry 1.score: expected a number, found none");

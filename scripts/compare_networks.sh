@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The paper's comparison in small: scripts/compare_networks.sh STORE OUT
+#
+# Trains SLN, SLN without the loss of its global layers, ARCNN, and ARCNN with a visible mask on the same scenes by the same
+# schedule, runs each on the same scenes of unseen pictures by the paper's protocol, and compares the others with SLN, and its
+# refined planes with the unrefined ones. STORE: from models.data.collect. Started again it goes on where it was stopped. In OUT:
+# a folder per network, scenes/, and comparison.txt. Takes some 2 hours a network on 2 cores.
+# Environment: IMAGES (40000, per network), SCENES (500), SIDE (512 px, of the test scenes), THREADS (all cores),
+# PYTHON (/usr/bin/python3), SLN_CLI (build/release/apps/sln)
+set -euo pipefail
+[ $# -eq 2 ] && [ -f "$1/index.json" ] || { echo "usage: $0 STORE OUT; STORE holds index.json" >&2; exit 1; }
+store=$(realpath "$1")
+mkdir -p "$2"
+out=$(realpath "$2")
+cd "$(dirname "$0")/.."
+python=${PYTHON:-/usr/bin/python3}
+sln=$(realpath "${SLN_CLI:-build/release/apps/sln}")
+threads=${THREADS:-$(nproc)}
+
+step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
+
+# train NAME CONFIG [ARGUMENT...]: OUT/NAME/model.safetensors
+train() {
+  local name=$1 config=$2
+  shift 2
+  [ -f "$out/$name/model.safetensors" ] && return
+  step "train $name"
+  "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" --images "${IMAGES:-40000}" --seed 0 \
+    --pretrained --threads "$threads" --validation-scenes 0 --checkpoint-minutes 5 --resume "$@"
+  "$python" -m models.export --config "$config" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
+  "$sln" import "$out/$name/model.onnx" -o "$out/$name/model.safetensors" --verify
+}
+
+# run NAME RESULTS [ARGUMENT...]: OUT/RESULTS, by the paper's protocol
+run() {
+  local name=$1 results=$2
+  shift 2
+  "$sln" run -m "$out/$name/model.safetensors" -o "$out/$results" --score 0 --nms 1 --levels --threads "$threads" \
+    --annotations "$out/scenes/annotations.json" "$@" "$out/scenes" > "$out/$results.log" 2>&1 || { cat "$out/$results.log"; exit 1; }
+}
+
+train sln demo
+train sln-no-global demo --lambda-g 0
+train arcnn demo-arcnn
+train arcnn-visible demo-arcnn-visible
+
+step "test scenes"
+[ -f "$out/scenes/annotations.json" ] ||
+  "$python" -m models.data.compose -o "$out/scenes" -n "${SCENES:-500}" --store "$store" --split test --side "${SIDE:-512}" --seed 1 --format jpg
+
+step "run"
+for name in sln sln-no-global arcnn arcnn-visible; do
+  run "$name" "results-$name"
+done
+run sln results-sln-unrefined --no-refine
+
+step "compare: first sln, second the other; differences are second minus first"
+for name in sln-no-global arcnn arcnn-visible sln-unrefined; do
+  printf '\n-- %s\n' "$name"
+  "$sln" eval -g "$out/scenes/annotations.json" -r "$out/results-sln/results.json" -r "$out/results-$name/results.json" --threads "$threads"
+done | tee "$out/comparison.txt.part"
+mv "$out/comparison.txt.part" "$out/comparison.txt"
