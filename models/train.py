@@ -59,6 +59,8 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
                        help="of the gradient (default: %g)" % Options.clip)
     group.add_argument("--encoder-share", type=float, metavar="X", help="the encoder's rate over that of "
                        f"the rest (default: {ENCODER_SHARE} with --pretrained or --init, else 1)")
+    group.add_argument("--frozen-stages", type=int, metavar="N", help="keep the encoder's stem and first N "
+                       "stages as they begin (default: 0, not even the stem)")
     group.add_argument("--precision", choices=("fp32", "bf16", "fp16"),
                        help="default: bf16 where the machine has it, fp16 on other GPUs, else fp32")
 
@@ -171,6 +173,9 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
             options.begun = seen_images(arguments.init, options) // options.batch
             print(f"going on after {options.begun * options.batch} images", flush=True)
     check_options(options, device)
+    stages = configs.ENCODERS[configs.named(arguments.config).encoder]
+    if not 0 <= options.frozen_stages <= stages:
+        raise TrainingError(f"--frozen-stages: expected 0 to {stages}, found {options.frozen_stages}")
     return options
 
 

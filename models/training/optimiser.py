@@ -65,19 +65,26 @@ def network_stages(recipe: Recipe, network: nn.Module) -> Tuple[Stage, ...]:
                  if s.name == "rpn" else s for s in stages)
 
 
-def apply_stage(network: nn.Module, stage: Stage, fixed_encoder_statistics: bool) -> None:
-    """Freezes what the stage freezes and sets every module's mode.
+def early_layers(stages: int) -> Tuple[str, ...]:
+    """Prefixes of the names of an encoder's stem and its first `stages` stages; none of them if 0."""
+    return ("encoder.stem", *(f"encoder.stage{s}." for s in range(1, stages + 1))) if stages else ()
+
+
+def apply_stage(network: nn.Module, stage: Stage, fixed_encoder_statistics: bool,
+                frozen_stages: int = 0) -> None:
+    """Freezes what the stage freezes, and the encoder's first layers, and sets every module's mode.
 
     Frozen modules run in eval mode, so that their BN statistics stay too. With
     fixed_encoder_statistics the encoder's pretrained BN layers stay in eval mode while their weights
     learn; its fuse, which is never pretrained, does not.
     """
     network.train()
+    frozen = stage.frozen + early_layers(frozen_stages)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not name.startswith(stage.frozen) if stage.frozen else True)
+        parameter.requires_grad_(not name.startswith(frozen) if frozen else True)
     for name, module in network.named_modules():
         inner = name + "."
-        if stage.frozen and inner.startswith(stage.frozen):
+        if frozen and inner.startswith(frozen):
             module.eval()
         elif fixed_encoder_statistics and isinstance(module, nn.BatchNorm2d) \
                 and name.startswith("encoder.") and not name.startswith("encoder.fuse"):

@@ -47,6 +47,7 @@ class Options:
     clip: float = 5.0  # norm of the gradient
     encoder_share: float = 1.0  # learning rate of the encoder over that of the rest
     fixed_statistics: bool = False  # of the encoder's BN
+    frozen_stages: int = 0  # of the encoder, from its stem on, which goes with them
     precision: str = "fp32"
     begun: int = 0  # steps of the schedule that the initial weights have behind them
     scenes: str = "shapes"  # where they come from: a source's identity()
@@ -107,7 +108,8 @@ class Trainer:
         self.stage = stage
         if self.step == self.starts[stage]:
             self.optimiser.state.clear()  # momentum of a stage that froze a part would move it in this one
-        apply_stage(self.network, self.stages[stage], self.options.fixed_statistics)
+        apply_stage(self.network, self.stages[stage], self.options.fixed_statistics,
+                    self.options.frozen_stages)
         o, wanted = self.options, self.stages[stage].losses
         weights = dict(zip(ALL_LOSSES, (o.lambda_r, o.lambda_g, o.lambda_i, o.lambda_m)))
         self.losses = LossOptions(tuple((n, w) for n, w in weights.items() if n in wanted and w > 0),

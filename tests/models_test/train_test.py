@@ -180,6 +180,20 @@ class LearningTest(unittest.TestCase):
 
 
 class StageTest(unittest.TestCase):
+    def test_the_encoders_first_stages_can_stay_as_they_are(self):
+        for name in ("tiny", "tiny-lite"):
+            trainer, samples = trainer_of(name, frozen_stages=2), samples_of(name, 2)
+            before = {n: v.clone() for n, v in trainer.network.state_dict().items() if v.is_floating_point()}
+            for _ in range(2):
+                trainer.train_step(samples)
+            moved = {n for n, v in trainer.network.state_dict().items() if n in before
+                     and not torch.equal(v, before[n])}
+            early = ("encoder.stem.", "encoder.stem_bn.", "encoder.stage1.", "encoder.stage2.")
+            self.assertFalse({n for n in moved if n.startswith(early)}, name)
+            weights = {n for n, _ in trainer.network.named_parameters() if not n.startswith(early)}
+            self.assertTrue(any(n.startswith("encoder.stage3.") for n in weights))
+            self.assertEqual(weights - moved, set(), name)
+
     def test_what_is_frozen_stays_and_the_rest_moves(self):
         trainer, samples = trainer_of("tiny", images=20, recipe="paper"), samples_of("tiny", 2)
         learning = {"glm": ("encoder.", "glm."), "rpn": ("rpn.",), "ilm": ("ilm.", "refine."),
@@ -311,7 +325,7 @@ class ErrorTest(Quiet):
         for arguments in (("--log-every", "0"), ("--workers", "-1"), ("--validate-every", "-1")):
             self.assertIn(f"{arguments[0]}: expected at least", self.error(self.run_tiny("run", *arguments)))
         for arguments in (("--clip", "-1"), ("--clip", "nan"), ("--average", "2"), ("--average", "-0.5"),
-                          ("--seed", "-1"), ("--rate", "-1"), ("--lambda-g", "nan"), ("--rois", "0")):
+                          ("--seed", "-1"), ("--frozen-stages", "5"), ("--rate", "-1"), ("--lambda-g", "nan"), ("--rois", "0")):
             self.assertIn(f"{arguments[0]}: expected", self.error(self.run_tiny("run", *arguments)))
         self.assertFalse(os.path.exists(self.path("run", "checkpoint.pt")))
 
