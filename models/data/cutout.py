@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from models.data.store import CUTOUT_SIDE
+from models.pieces import pieces
 
 SPECK = 0.01  # parts below this share of a picture's opaque pixels are dirt, not the thing
 SMALLEST = 32  # px, longest side that a cut-out must have
@@ -57,36 +58,10 @@ def family_of(name: str) -> str:
 
 
 def components(mask: np.ndarray) -> np.ndarray:
-    """(h, w) int labels of the 8-connected parts of a boolean mask: 0 outside, 1.. within.
-
-    By runs and a union-find over them: rows of a picture have few runs."""
-    height, width = mask.shape
-    padded = np.zeros((height, width + 2), np.int8)
-    padded[:, 1:-1] = mask
-    rows, edges = np.nonzero(np.diff(padded, axis=1))
-    rows, begins, ends = rows[::2], edges[::2], edges[1::2]
-    parent = list(range(len(rows)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first = np.searchsorted(rows, np.arange(height + 1))
-    for y in range(1, height):
-        above, here = first[y - 1], first[y]
-        while above < first[y] and here < first[y + 1]:
-            if begins[above] <= ends[here] and begins[here] <= ends[above]:
-                parent[root(here)] = root(above)
-            if ends[above] < ends[here]:
-                above += 1
-            else:
-                here += 1
-    names = {}
-    labels = np.zeros((height, width), np.int32)
-    for i in range(len(rows)):
-        labels[rows[i], begins[i] : ends[i]] = names.setdefault(root(i), len(names) + 1)
+    """(h, w) int labels of the 8-connected parts of a boolean mask: 0 outside, 1.. within."""
+    labels = np.zeros(mask.shape, np.int32)
+    for row, begin, end, piece in zip(*pieces(mask, diagonal=True)):
+        labels[row, begin:end] = piece + 1
     return labels
 
 

@@ -15,6 +15,7 @@ from typing import List, Optional
 
 import numpy
 
+from models.pieces import pieces, sizes
 from models.readers import common
 from models.readers.common import Draft, Entry, ReadError
 from models.scene import SceneObject
@@ -43,32 +44,8 @@ def load(path: str) -> numpy.ndarray:
 
 
 def largest_piece(mask: numpy.ndarray) -> int:
-    """Pixels of the largest 4-connected piece of a mask (H, W) bool, 0 if it is empty.
-
-    Runs of each row are joined to the runs that they touch in the row above.
-    """
-    padded = numpy.zeros((mask.shape[0], mask.shape[1] + 1), bool)
-    padded[:, :-1] = mask
-    edges = numpy.flatnonzero(numpy.diff(padded.ravel(), prepend=False))
-    starts, ends = edges[0::2], edges[1::2]
-    parent = list(range(len(starts)))
-
-    def root(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = parent[parent[run]]
-            run = parent[run]
-        return run
-
-    # A run touches those of the row above that begin before its end and end after its start.
-    first = numpy.searchsorted(ends, starts - padded.shape[1], side="right")
-    last = numpy.searchsorted(starts, ends - padded.shape[1], side="left")
-    for run in range(len(starts)):
-        for above in range(first[run], last[run]):
-            parent[root(above)] = root(run)
-    sizes = numpy.zeros(len(starts), numpy.int64)
-    for run in range(len(starts)):
-        sizes[root(run)] += ends[run] - starts[run]
-    return int(sizes.max()) if len(sizes) else 0
+    """Pixels of the largest 4-connected piece of a mask (H, W) bool, 0 if it is empty."""
+    return int(sizes(pieces(mask)).max(initial=0))
 
 
 def erase_small_codes(codes: numpy.ndarray) -> numpy.ndarray:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from models.config import Config
+from models.pieces import pieces, sizes
 from models.scene import Scene, hidden_masks
 from models.training.batches import normalise
 
@@ -84,34 +85,13 @@ def largest_region(mask: numpy.ndarray) -> Tuple[int, int]:
 
     Compares as the depth order does: of equally large regions the one that begins earlier is more.
     """
-    width = mask.shape[1]
-    padded = numpy.zeros((mask.shape[0], width + 2), numpy.int8)
-    padded[:, 1:-1] = mask
-    edges = numpy.diff(padded, axis=1)
-    rows, starts = numpy.nonzero(edges == 1)
-    ends = numpy.nonzero(edges == -1)[1]
-    parent = list(range(len(rows)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    above, i = 0, 0
-    for i in range(len(rows)):  # runs of the row above move along with those of this one
-        while above < i and (rows[above] < rows[i] - 1 or (rows[above] == rows[i] - 1
-                                                           and ends[above] <= starts[i])):
-            above += 1
-        k = above
-        while k < i and rows[k] == rows[i] - 1 and starts[k] < ends[i]:
-            a, b = root(k), root(i)
-            parent[max(a, b)] = min(a, b)
-            k += 1
-    sizes: Dict[int, int] = {}
-    for i in range(len(rows)):
-        sizes[root(i)] = sizes.get(root(i), 0) + int(ends[i] - starts[i])
-    return max(((size, -int(rows[i] * width + starts[i])) for i, size in sizes.items()), default=(0, 0))
+    runs = pieces(mask)
+    if len(runs.row) == 0:
+        return 0, 0
+    size = sizes(runs)
+    largest = int(size.argmax())  # the first of equals
+    first = int(numpy.argmax(runs.piece == largest))
+    return int(size[largest]), -int(runs.row[first] * mask.shape[1] + runs.begin[first])
 
 
 def depth_order(a: Detection, b: Detection) -> int:
