@@ -9,6 +9,7 @@ from PIL import Image
 from models.scene import Scene, SceneObject, visible_masks
 
 ZOOM = 1.6  # a crop is at least 1 / ZOOM of the image's sides
+SLIVER, SLIVER_SHARE = 30, 0.05  # pixels at the new size, and of what the whole image shows of the object
 SHRINK = 0.7  # an image fills at least this much of the canvas' side
 
 
@@ -23,16 +24,18 @@ def resample(scene: Scene, window: Tuple[int, int, int, int], width: int, height
     """The part x0 y0 x1 y1 of a scene (whole pixels, inside of it) at width x height, mirrored if `flip`.
 
     Pixels of all masks are read at the same points, so that what was disjoint or inside of one
-    another stays so. Objects of which nothing can be seen in the part are left out: no network could
-    know of them.
+    another stays so. Objects of which nothing can be seen in the part are left out, and those of which the cut
+    leaves a sliver (under SLIVER pixels and SLIVER_SHARE of what could be seen): no network could know of them.
     """
     x0, y0, x1, y1 = window
     rows = (y0 + (numpy.arange(height) + 0.5) * (y1 - y0) / height).astype(numpy.int64)
     columns = (x0 + (numpy.arange(width) + 0.5) * (x1 - x0) / width).astype(numpy.int64)
     columns = columns[::-1] if flip else columns
     at, objects, kept = numpy.ix_(rows, columns), [], []
+    scale = width * height / ((x1 - x0) * (y1 - y0))
     for i, (item, visible) in enumerate(zip(scene.objects, visible_masks(scene))):
-        if visible[at].any():
+        seen = numpy.count_nonzero(visible[at])
+        if seen >= SLIVER or seen > SLIVER_SHARE * scale * numpy.count_nonzero(visible):
             objects.append(SceneObject(item.amodal[at], None if item.visible is None else item.visible[at],
                                        item.category, item.name, item.is_stuff))
             kept.append(i)

@@ -41,6 +41,10 @@ class ResampleTest(unittest.TestCase):
         self.assertTrue(numpy.array_equal(scene.image, two_squares().image[10:40, 59:19:-1]))
         self.assertEqual(len(resample(two_squares(), (35, 0, 60, 40), 25, 40).objects), 1)
 
+    def test_slivers_at_the_cut_are_left_out(self):
+        count = (lambda right: len(resample(two_squares(), (0, 0, right, 40), right, 40).objects))
+        self.assertEqual([count(31), count(32)], [1, 2])  # 20 pixels of 400 seen; 40
+
     def test_given_visible_masks_stay_parts_of_the_whole(self):
         scene = two_squares()
         scene.objects[1].visible = visible_masks(scene)[1]
