@@ -29,10 +29,11 @@ Window = Tuple[slice, slice]  # rows, columns
 KIND_WEIGHTS = {"photo": 0.48, "render": 0.44, "clipart": 0.08, "shape": 0.03, "user": 2.0}
 MIN_VISIBLE_PIXELS, MIN_VISIBLE_SHARE = 30, 0.05
 SMALLEST, LARGEST = 0.08, 0.6  # an object's longest side as a fraction of the image's
-# What is asked of an object's place, as cumulative shares: apart from those in front of it, touching them,
-# up to a quarter hidden, and (the rest) up to four fifths. What it asks of one, others come to touch too, so
-# that about half of all objects touch or overlap another.
-APART, TOUCHING, LITTLE_HIDDEN = 0.71, 0.73, 0.86
+# Some scenes are heaps, in others things lie about; what is asked of an object's place there, as cumulative shares:
+# apart from those in front of it, touching them, up to a quarter hidden, and (the rest) up to four fifths. What it asks
+# of one, others come to touch too, so that about half of all objects touch or overlap another.
+HEAPS = 0.4
+HEAP, LOOSE = (0.12, 0.15, 0.42), (0.94, 0.95, 0.98)
 SPLITS = ("train", "val", "test")
 
 
@@ -65,6 +66,7 @@ class Style:
     softness: float  # of the shadow's edge, the same unit
     tilt: float  # standard deviation of the turns, degrees
     scale: float  # scene's own factor of sizes
+    heap: bool  # most objects lie on others
 
 
 def _draw_style(random: Random) -> Style:
@@ -77,7 +79,8 @@ def _draw_style(random: Random) -> Style:
                  shift=(length * math.sin(turn), length * math.cos(turn)),
                  softness=random.uniform(0.02, 0.12),
                  tilt=random.uniform(2.0, 16.0),
-                 scale=math.exp(random.normal(0.0, 0.2)))
+                 scale=math.exp(random.normal(0.0, 0.2)),
+                 heap=random.uniform() < HEAPS)
 
 
 def _homography(random: Random, width: int, height: int, angle: float) -> Tuple[Tuple[int, int], List[float]]:
@@ -265,12 +268,12 @@ class SceneMaker:
     def _wish(self, random: Random, style: Style, place: float) -> placement.Wish:
         """What is asked of an object's position; place: 0 the front-most, 1 the last."""
         draw = random.uniform()
-        apart = draw < APART
-        if apart:
+        apart, touching, little = HEAP if style.heap else LOOSE
+        if draw < apart:
             occluded = (0.0, 0.0)
-        elif draw < TOUCHING:
+        elif draw < touching:
             occluded = (0.0, 0.02)
-        elif draw < LITTLE_HIDDEN:
+        elif draw < little:
             low = random.uniform(0.02, 0.23)
             occluded = (low, low + 0.02)
         else:
@@ -278,7 +281,7 @@ class SceneMaker:
             occluded = (low, low + 0.05)
         inside = (0.45, 0.95) if random.uniform() < 0.15 else (1.0, 1.0)
         foot = 0.97 - 0.55 * place + random.normal(0.0, 0.06) if style.upright else None
-        return placement.Wish(occluded, inside, foot, apart)
+        return placement.Wish(occluded, inside, foot, draw < apart)
 
     def _patches(self, random: Random, canvas: numpy.ndarray, style: Style) -> None:
         """Pastes pieces of background without a label, treated like objects, so that a seam is no cue."""

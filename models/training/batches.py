@@ -11,9 +11,11 @@ import numpy
 import torch
 
 from models.config import Config
+from models.scene import OUTSIDE
 from models.targets import POSITIVE_IOU, Sample, box_iou, roi_planes
 
 NEGATIVE_SHARE = 0.25  # of an image's RoIs: such that hold no object, or less than half of one
+HIDDEN_WEIGHT = 2.0  # of objects that are partly hidden when RoIs are drawn
 JITTER_SHIFT = 0.15  # centres of jittered boxes move by at most this share of the side
 JITTER_SCALE = 0.25  # and the logarithms of their sides by at most this
 _ANCHOR_STREAM, _ROI_STREAM = 1, 2
@@ -88,16 +90,22 @@ def random_boxes(count: int, side: int, random: numpy.random.Generator) -> numpy
     return numpy.concatenate((low, low + sizes), axis=1).astype(numpy.float32)
 
 
-def _alternate(owner: numpy.ndarray, random: numpy.random.Generator) -> numpy.ndarray:
+def _alternate(owner: numpy.ndarray, weight: numpy.ndarray, random: numpy.random.Generator) -> numpy.ndarray:
     """An order of the entries in which every object comes once before any comes twice.
 
-    Within a turn objects come at random: the order of their entries would favour those with many.
+    Within a turn objects are drawn by their weights (n): the order of their entries would favour those with many.
     """
     turns, seen = numpy.empty(len(owner), numpy.int64), {}
     for k, i in enumerate(owner):
         turns[k] = seen[i] = seen.get(i, -1) + 1
-    ranks = random.permutation(int(owner.max(initial=0)) + 1)
-    return numpy.lexsort((ranks[owner], turns))
+    # The smallest of exponential times of these rates is drawn first, and so on: sampling without replacement.
+    times = random.exponential(size=len(weight)) / weight
+    return numpy.lexsort((times[owner], turns))
+
+
+def is_hidden(sample: Sample) -> numpy.ndarray:
+    """(n) bool: whether some of the object is hidden."""
+    return ((sample.levels > 0) & (sample.levels != OUTSIDE)).any(axis=(1, 2))
 
 
 def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Config,
@@ -105,7 +113,8 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
     """Exactly `count` RoIs of an image: boxes (count, 4) float32, owners (count) int64, -1 for none.
 
     proposals (m, 4): the network's own. Positive ones (IoU >= POSITIVE_IOU with their best object)
-    are taken from them and from jittered true boxes, every object in its turn; the rest, at least
+    are taken from them and from jittered true boxes, every object in its turn, partly hidden ones
+    HIDDEN_WEIGHT times as readily, since they are fewer and teach more; the rest, at least
     NEGATIVE_SHARE, from the proposals that belong to no object, then at random.
     """
     wanted = count - int(round(count * NEGATIVE_SHARE)) if len(sample.boxes) else 0
@@ -120,7 +129,8 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
     else:
         owner = numpy.full(len(candidates), -1, numpy.int64)
     positive = random.permutation(numpy.flatnonzero(owner >= 0))
-    positive = positive[_alternate(owner[positive], random)][:wanted]
+    weight = numpy.where(is_hidden(sample), HIDDEN_WEIGHT, 1.0)
+    positive = positive[_alternate(owner[positive], weight, random)][:wanted]
     # Proposals first: they are the boxes that the heads will really be asked about.
     negative = numpy.flatnonzero(owner < 0)
     own = negative < len(proposals)

@@ -175,6 +175,17 @@ class RoiSamplingTest(unittest.TestCase):
         self.assertEqual(int(counts.sum()), 300 * 6)  # six positive places of twelve objects
         self.assertLess(abs(counts / 300 - 0.5).max(), 0.12)  # four standard deviations
 
+    def test_partly_hidden_objects_come_twice_as_readily(self):
+        rows = [(4 + 15 * (i % 4), 2 + 20 * (i // 4), 14 + 15 * (i % 4), 16 + 20 * (i // 4)) for i in range(12)]
+        # Two small things in front hide a corner of the first and the second.
+        sample = sample_of(drawn_scene([(12, 12, 15, 18), (27, 12, 30, 18), *rows]))
+        first = numpy.zeros(14)
+        for scene in range(400):
+            _, owners = sample_rois(sample, sample.boxes, 1 + 1, self.config, roi_random(0, scene))
+            first[owners[owners >= 0]] += 1
+        hidden, open_ = first[2:4].mean(), first[4:].mean()
+        self.assertTrue(1.5 < hidden / open_ < 2.5, first)
+
     def test_negatives_have_empty_targets(self):
         boxes, owners = sample_rois(self.sample, numpy.zeros((0, 4), numpy.float32), 8, self.config,
                                     roi_random(0, 0))
