@@ -16,8 +16,8 @@ from models.targets import POSITIVE_IOU, Sample, box_iou, roi_planes
 
 NEGATIVE_SHARE = 0.25  # of an image's RoIs: such that hold no object, or less than half of one
 HIDDEN_WEIGHT = 2.0  # of objects that are partly hidden when RoIs are drawn
-JITTER_SHIFT = 0.15  # centres of jittered boxes move by at most this share of the side
-JITTER_SCALE = 0.25  # and the logarithms of their sides by at most this
+JITTER_SHIFT = 0.1  # centres of jittered boxes move by at most this share of the side
+JITTER_SCALE = 0.18  # and the logarithms of their sides by at most this
 _ANCHOR_STREAM, _ROI_STREAM = 1, 2
 
 
