@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone on Debian 12 to results and pictures: installs what is needed, builds, and runs the shipped model on
-# the sample scenes, which are made of pictures that it was not trained on. Everything goes to out/demo. Arguments are
+# the sample scenes, whose objects it was not trained on. Everything goes to out/demo. Arguments are
 # images, folders or lists to run on instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
