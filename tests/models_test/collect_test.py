@@ -162,7 +162,7 @@ class ListTest(unittest.TestCase):
         self.assertGreater(len(regions), 150)
         for region in regions:
             self.assertIn(region["package"], listed)
-            self.assertLessEqual(set(region), {"package", "file", "crop", "blur", "licence"})
+            self.assertLessEqual(set(region), {"package", "file", "crop", "blur", "licence", "family"})
             left, top, right, bottom = region.get("crop", (0, 0, 1, 1))
             self.assertTrue(0 <= left < right <= 1 and 0 <= top < bottom <= 1, region)
         self.assertEqual(len({json.dumps(region, sort_keys=True) for region in regions}), len(regions))
