@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-/usr/bin/python3}
 sln=$(realpath "${SLN_CLI:-build/release/apps/sln}")
 threads=${THREADS:-$(nproc)}
+recipe=(--images "${IMAGES:-40000}" --batch 8 --rate 1.5e-3 --frozen-stages 2 --seed 0 --pretrained)
 
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
@@ -25,8 +26,8 @@ train() {
   shift 2
   [ -f "$out/$name/model.safetensors" ] && return
   step "train $name"
-  "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" --images "${IMAGES:-40000}" --seed 0 \
-    --pretrained --threads "$threads" --validation-scenes 0 --checkpoint-minutes 5 --resume "$@"
+  "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" "${recipe[@]}" "$@" \
+    --threads "$threads" --validation-scenes 0 --checkpoint-minutes 5 --resume
   "$python" -m models.export --config "$config" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
   "$sln" import "$out/$name/model.onnx" -o "$out/$name/model.safetensors" --verify
 }
