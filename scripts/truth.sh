@@ -6,7 +6,8 @@
 # PyTorch's antialiased resize, and the results through pycocotools. The last lines count every exception; the exit
 # status is 1 where anything is beyond its limits. Nine photos take twenty minutes on two cores; ONNX Runtime alone needs 4.5 GB.
 #
-# Options, for less: --config r50-512 | tiny, --seeds 0,1, --exporters torchscript, --no-verify (tests/oracle/truth.py)
+# Options, for less: --config r50-512 | tiny, --seeds 0,1, --exporters torchscript, --no-verify (tests/oracle/truth.py); for
+# the shipped model: --config demo --weights models/demo/weights.pt
 # Environment:
 #   SLN_CLI   the program (default: build/release/apps/sln, built if it is missing)
 #   SLN_VENV  the Python environment (default: build/venv-truth); made from PyPI if it is missing

@@ -1,4 +1,4 @@
-"""Reads .safetensors files of float32 tensors with NumPy alone."""
+"""Reads .safetensors files of float32 and float16 tensors with NumPy alone."""
 
 import json
 import struct
@@ -6,9 +6,11 @@ from typing import Dict, Tuple
 
 import numpy
 
+DTYPES = {"F32": "<f4", "F16": "<f2"}
+
 
 def load(path: str) -> Tuple[Dict[str, numpy.ndarray], Dict[str, str]]:
-    """Returns ({name: array}, metadata). Arrays are read-only views of one buffer."""
+    """Returns ({name: array}, metadata): float32 arrays, those stored as such read-only views of one buffer."""
     with open(path, "rb") as file:
         content = file.read()
     (length,) = struct.unpack_from("<Q", content, 0)
@@ -16,9 +18,10 @@ def load(path: str) -> Tuple[Dict[str, numpy.ndarray], Dict[str, str]]:
     metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, entry in header.items():
-        if entry["dtype"] != "F32":
-            raise ValueError(f"{path}: {name}: expected dtype F32, found {entry['dtype']}")
+        if entry["dtype"] not in DTYPES:
+            raise ValueError(f"{path}: {name}: expected dtype {' or '.join(DTYPES)}, found {entry['dtype']}")
+        dtype = numpy.dtype(DTYPES[entry["dtype"]])
         begin, end = entry["data_offsets"]
-        flat = numpy.frombuffer(content, "<f4", (end - begin) // 4, 8 + length + begin)
-        tensors[name] = flat.reshape(entry["shape"])
+        flat = numpy.frombuffer(content, dtype, (end - begin) // dtype.itemsize, 8 + length + begin)
+        tensors[name] = flat.reshape(entry["shape"]).astype("<f4", copy=False)
     return tensors, metadata

@@ -1,6 +1,6 @@
 """Proves the chain PyTorch -> ONNX -> weight blob -> engine on real images: what scripts/truth.sh runs.
 
-For every seed both exporters write the network; each graph is imported and verified; the two blobs
+For every seed, or for trained weights, both exporters write the network; each graph is imported and verified; the two blobs
 must agree; then each image goes through oracle.py against ONNX Runtime. The last lines are the table
 of exceptions over all runs. Needs onnxruntime and a current PyTorch; TorchScript exports come from
 the Python named by --torchscript-python.
@@ -69,8 +69,10 @@ class Truth:
         python = {"torchscript": self.options.torchscript_python, "dynamo": sys.executable}[exporter]
         onnx, blob = self.path(seed, exporter, ".onnx"), self.path(seed, exporter, ".safetensors")
         label = f"seed {seed}, {exporter}"
-        run([python, "-m", "models.export", "--config", self.options.config, "--seed", str(seed), "--exporter",
-             exporter, "--debug-outputs", "--threads", str(self.options.threads), "-o", onnx], f"{label}: export")
+        weights = ["--seed", str(seed)] if self.options.weights is None else \
+            ["--weights", self.options.weights, "--half"]
+        run([python, "-m", "models.export", "--config", self.options.config, *weights, "--exporter", exporter,
+             "--debug-outputs", "--threads", str(self.options.threads), "-o", onnx], f"{label}: export")
         command = [self.options.cli, "import", onnx, "-o", blob]
         verify = ["--verify"] if self.options.verify else []
         lines = self.attempt(command + verify, " ".join([f"{label}: import", *verify])).splitlines()
@@ -146,12 +148,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--work", required=True, help="folder for graphs and blobs; made if it is missing")
     parser.add_argument("--config", default="r50")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
+    parser.add_argument("--weights", metavar="FILE",
+                        help="trained ones instead of seeds, rounded to halves as those of a shipped model are")
     parser.add_argument("--exporters", type=lambda text: text.split(","), default=list(EXPORTERS))
     parser.add_argument("--torchscript-python", default="/usr/bin/python3", help="a Python with PyTorch 1.13")
     parser.add_argument("--no-verify", dest="verify", action="store_false", help="leave out the double evaluator")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="default: scenes that models.samples draws")
     options = parser.parse_args()
+    if options.weights is not None:
+        options.weights, options.seeds = os.path.abspath(options.weights), [0]
     if not set(options.exporters) <= set(EXPORTERS):
         parser.error(f"--exporters: expected some of {','.join(EXPORTERS)}, found {','.join(options.exporters)}")
     return options
