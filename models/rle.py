@@ -187,6 +187,15 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
     return mask
 
 
+def with_corners(polygons: Sequence[Any]) -> Tuple[List[Any], int]:
+    """Polygons, flat [x, y, ...] or a list of such -> those of three corners or more, and how many are left out,
+    since they hold no pixels."""
+    nested = bool(polygons) and all(isinstance(part, (list, tuple)) for part in polygons)
+    parts = list(polygons) if nested else [polygons] if polygons else []
+    whole = [part for part in parts if len(part) >= SHORTEST_POLYGON]
+    return whole, len(parts) - len(whole)
+
+
 def from_segmentation(segmentation: Any, height: int, width: int) -> numpy.ndarray:
     """Any of a flat polygon [x, y, ...], a list of polygons, and an RLE -> mask (height, width) bool."""
     if isinstance(segmentation, dict):

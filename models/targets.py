@@ -33,6 +33,7 @@ class Sample:
     height: int
     levels: numpy.ndarray  # (n, S, S) uint8, level of object i at the pixel, OUTSIDE off it
     boxes: numpy.ndarray  # (n, 4) float32 x0 y0 x1 y1, tight around the amodal masks
+    hidden: numpy.ndarray  # (n) bool, whether some of the object is hidden
     counts: numpy.ndarray  # (S/4, S/4) uint8, 0..K
     anchors: numpy.ndarray  # (m) int64, the sampled anchors, positive ones first
     anchor_labels: numpy.ndarray  # (m) float32, 1 positive, 0 negative
@@ -135,7 +136,8 @@ def make_sample(scene: Scene, config: Config, anchors: numpy.ndarray,
     positive, negative = sample_anchors(owner, random)
     labels = numpy.zeros(len(positive) + len(negative), numpy.float32)
     labels[:len(positive)] = 1.0
-    return Sample(image, scene.width, scene.height, levels, boxes, cell_counts(counts, config.layers),
+    hidden = ((levels > 0) & (levels != OUTSIDE)).any(axis=(1, 2))
+    return Sample(image, scene.width, scene.height, levels, boxes, hidden, cell_counts(counts, config.layers),
                   numpy.concatenate((positive, negative)), labels,
                   encode_boxes(anchors[positive], boxes[owner[positive]]))
 

@@ -66,6 +66,15 @@ def prepared(image: Image.Image, region: Dict[str, Any]) -> np.ndarray:
     return np.asarray(image)
 
 
+def region_family(region: Dict[str, Any]) -> str:
+    """The family of a listed region; the list says where pictures of two names are one in two shades."""
+    name = region["file"]
+    # A texture is there in many shades and sizes: wood_2 beside wood.
+    inner = os.path.splitext(os.path.basename(name))[0]
+    stem = family_of(inner) if "!" in name else name.split("/contents/")[0]
+    return f"{region['package']}/{region.get('family', stem)}"
+
+
 def collect() -> Iterator[Tuple[np.ndarray, str, str, str]]:
     """(pixels, source, licence, family) of every region of the list; those of one picture are a family."""
     packages, listed = regions()
@@ -74,10 +83,5 @@ def collect() -> Iterator[Tuple[np.ndarray, str, str, str]]:
         package, name = region["package"], region["file"]
         pixels = prepared(_open(roots[package], name), region)
         licence = region.get("licence", packages[package]["licence"])
-        # A texture is there in many shades and sizes: wood_2 beside wood.
-        inner = os.path.splitext(os.path.basename(name))[0]
-        stem = family_of(inner) if "!" in name else name.split("/contents/")[0]
-        stem = region.get("family", stem)  # the list says where two names are one picture in two shades
-        yield pixels, f"{package}/{name}" + (
-            " blurred" if region.get("blur") else ""
-        ), licence, f"{package}/{stem}"
+        source = f"{package}/{name}" + (" blurred" if region.get("blur") else "")
+        yield pixels, source, licence, region_family(region)

@@ -135,8 +135,8 @@ def _mask(path: str, annotation: Dict[str, Any], height: int, width: int) -> np.
     """The instance's mask (height, width) bool; polygons of under three corners hold no pixels."""
     try:
         segmentation = annotation["segmentation"]
-        if isinstance(segmentation, list) and all(isinstance(part, list) for part in segmentation):
-            segmentation = [part for part in segmentation if len(part) >= rle.SHORTEST_POLYGON]
+        if isinstance(segmentation, list):
+            segmentation, _ = rle.with_corners(segmentation)
             if not segmentation:
                 return np.zeros((height, width), bool)
         return np.asarray(rle.from_segmentation(segmentation, height, width), bool)

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Optional, Tuple
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageFilter
 
 CELLS = 42  # grid cells along the longest side of the image
 
@@ -32,13 +32,6 @@ def coarse(mask: numpy.ndarray, cell: int) -> numpy.ndarray:
     """Cover (rows, columns) float32 0..1 of a mask (h, w) bool on cells of `cell` pixels."""
     cover = Image.fromarray(mask.view(numpy.uint8) * numpy.uint8(255)).reduce(cell)
     return numpy.asarray(cover, numpy.float32) * numpy.float32(1.0 / 255.0)
-
-
-def _grown(cover: numpy.ndarray) -> numpy.ndarray:
-    """The cover with every cell as full as the fullest of itself and its eight neighbours."""
-    padded = numpy.pad(cover, 1)
-    rows = numpy.maximum(numpy.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    return numpy.maximum(numpy.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def _size_for_fft(length: int) -> int:
@@ -73,7 +66,9 @@ def place(random: numpy.random.RandomState, cover: numpy.ndarray, mask: numpy.nd
     random; if there is none, one of the nearest to it.
     """
     piece = coarse(mask, cell)
-    hidden, inside = shares(_grown(cover) if wish.apart else cover, piece)
+    if wish.apart:  # a cell further than they reach
+        cover = numpy.asarray(Image.fromarray(cover).filter(ImageFilter.MaxFilter(3)))
+    hidden, inside = shares(cover, piece)
     tolerance = 0.02 if wish.occluded[1] > 0.0 else 1e-3
     # Being far outside of the image is worse than a wrong share of occlusion.
     cost = numpy.maximum(_distance(hidden, *wish.occluded) - tolerance, 0.0) + \

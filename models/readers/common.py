@@ -139,12 +139,10 @@ def read_mask(segmentation: Any, entry: Entry, draft: Draft, region: int, key: s
     an empty mask.
     """
     if isinstance(segmentation, (list, tuple)):
-        nested = bool(segmentation) and all(isinstance(part, (list, tuple)) for part in segmentation)
-        polygons = list(segmentation) if nested else [segmentation] if segmentation else []
-        whole = [part for part in polygons if len(part) >= rle.SHORTEST_POLYGON]
-        if len(whole) < len(polygons):
+        whole, left_out = rle.with_corners(segmentation)
+        if left_out:
             draft.remarks.append(f"region {region}: {key}: expected polygons of at least 3 corners, found "
-                                 f"{len(polygons) - len(whole)} of fewer (left out)")
+                                 f"{left_out} of fewer (left out)")
         if not whole:
             return numpy.zeros((entry.height, entry.width), bool)
         segmentation = whole

@@ -11,7 +11,6 @@ import numpy
 import torch
 
 from models.config import Config
-from models.scene import OUTSIDE
 from models.targets import POSITIVE_IOU, Sample, box_iou, roi_planes
 
 NEGATIVE_SHARE = 0.25  # of an image's RoIs: such that hold no object, or less than half of one
@@ -103,11 +102,6 @@ def _alternate(owner: numpy.ndarray, weight: numpy.ndarray, random: numpy.random
     return numpy.lexsort((times[owner], turns))
 
 
-def is_hidden(sample: Sample) -> numpy.ndarray:
-    """(n) bool: whether some of the object is hidden."""
-    return ((sample.levels > 0) & (sample.levels != OUTSIDE)).any(axis=(1, 2))
-
-
 def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Config,
                 random: numpy.random.Generator) -> Tuple[numpy.ndarray, numpy.ndarray]:
     """Exactly `count` RoIs of an image: boxes (count, 4) float32, owners (count) int64, -1 for none.
@@ -129,7 +123,7 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
     else:
         owner = numpy.full(len(candidates), -1, numpy.int64)
     positive = random.permutation(numpy.flatnonzero(owner >= 0))
-    weight = numpy.where(is_hidden(sample), HIDDEN_WEIGHT, 1.0)
+    weight = numpy.where(sample.hidden, HIDDEN_WEIGHT, 1.0)
     positive = positive[_alternate(owner[positive], weight, random)][:wanted]
     # Proposals first: they are the boxes that the heads will really be asked about.
     negative = numpy.flatnonzero(owner < 0)

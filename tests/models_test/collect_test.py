@@ -167,6 +167,15 @@ class ListTest(unittest.TestCase):
             self.assertTrue(0 <= left < right <= 1 and 0 <= top < bottom <= 1, region)
         self.assertEqual(len({json.dumps(region, sort_keys=True) for region in regions}), len(regions))
 
+    def test_shades_of_one_picture_are_one_family(self):
+        _, regions = backgrounds.regions()
+        families = {region["file"]: backgrounds.region_family(region) for region in regions}
+        shades = [f for name, f in families.items() if "Ubuntu-Mate" in name]
+        self.assertEqual((len(shades), len(set(shades))), (2, 1))
+        cakes = {f for name, f in families.items() if "/cake_" in name}
+        self.assertEqual(cakes, {"sweethome3d-furniture/cake_texture"})
+        self.assertNotEqual(families["nature/Wood.jpg"], families["wood-d.webp"])
+
     def test_regions_are_cut_and_blurred(self):
         pixels = np.zeros((700, 1400, 3), np.uint8)
         pixels[:, 700:] = 255

@@ -16,6 +16,7 @@ from PIL import Image
 from models import rle
 from models import scene as scenes
 from models.data import augment, compose, placement, shapes, write_cocoa
+from models.data.own import grown
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIDE = 96  # pixels; small, so that many scenes cost little
@@ -78,11 +79,8 @@ class SceneMakerTest(unittest.TestCase):
         for scene in self.scenes:
             masks = numpy.stack([item.amodal for item in scene.objects])
             rates += [hidden.sum() / mask.sum() for hidden, mask in zip(scenes.hidden_masks(scene), masks)]
-            grown = numpy.pad(masks, ((0, 0), (1, 1), (1, 1)))
-            grown = grown[:, :-2] | grown[:, 1:-1] | grown[:, 2:]
-            grown = grown[:, :, :-2] | grown[:, :, 1:-1] | grown[:, :, 2:]
             count = masks.sum(axis=0)
-            touching += sum(1 for mask, reach in zip(masks, grown) if ((count - mask)[reach] > 0).any())
+            touching += sum(1 for mask in masks if ((count - mask)[grown(mask, 1)] > 0).any())
         rates = numpy.array(rates)
         self.assertTrue(0.5 < (rates == 0).mean() < 0.8)
         self.assertTrue(0.08 < ((rates > 0) & (rates <= 0.25)).mean() < 0.3)

@@ -24,7 +24,7 @@ from models.training.forward import encode
 from models.training.loader import Loader, LoaderError
 from models.training.optimiser import RECIPES, Average, Recipe, learning_rate, network_stages, stage_starts
 from models.training.sources import ComposedSource
-from models.training.trainer import Options, Trainer, initialise_weights
+from models.training.trainer import Options, Pace, Run, Trainer, initialise_weights
 
 CPU = torch.device("cpu")
 
@@ -212,6 +212,16 @@ class StageTest(unittest.TestCase):
                     self.assertTrue(moved, f"{stage}: {name}")
         self.assertEqual(seen, ["glm"] * 2 + ["rpn"] * 2 + ["ilm"] * 2 + ["joint"] * 4)
 
+    def test_a_stage_begins_without_the_momentum_of_the_one_before(self):
+        trainer, samples = trainer_of("tiny", images=20, recipe="paper"), samples_of("tiny", 2)
+        stem = trainer.network.encoder.stem.weight
+        for _ in range(2):
+            trainer.train_step(samples)
+        self.assertIn(stem, trainer.optimiser.state)
+        trainer.train_step(samples)  # of the RPN, with the encoder frozen
+        self.assertEqual(trainer.stages[trainer.stage].name, "rpn")
+        self.assertNotIn(stem, trainer.optimiser.state)
+
     def test_statistics_of_a_pretrained_encoder_stay(self):
         trainer = trainer_of("tiny-lite", fixed_statistics=True, encoder_share=0.2)
         before = {k: v.clone() for k, v in trainer.network.state_dict().items()}
@@ -292,6 +302,13 @@ class LoaderTest(unittest.TestCase):
                     self.assertTrue(numpy.array_equal(getattr(a, field), getattr(b, field)), field)
         finally:
             ahead.close()
+
+    def test_what_was_learnt_outlives_a_scene_that_cannot_be_made(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(trainer_of("tiny"), broken_source, [], Pace(folder))
+            with self.assertRaisesRegex(LoaderError, "pictures.bin"):
+                run.go()
+            self.assertEqual(checkpoint.read_checkpoint(os.path.join(folder, "checkpoint.pt"))["step"], 2)
 
     def test_an_error_there_is_an_error_here(self):
         loader = Loader(broken_source, configs.named("tiny"), 0, 4, 9, workers=1)
