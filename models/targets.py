@@ -33,7 +33,8 @@ class Sample:
     height: int
     levels: numpy.ndarray  # (n, S, S) uint8, level of object i at the pixel, OUTSIDE off it
     boxes: numpy.ndarray  # (n, 4) float32 x0 y0 x1 y1, tight around the amodal masks
-    hidden: numpy.ndarray  # (n) bool, whether some of the object is hidden
+    shared: numpy.ndarray  # (S, S) bool, pixels of more than one object: who is in front is decided there
+    overlapping: numpy.ndarray  # (n) bool, whether the object has such pixels
     counts: numpy.ndarray  # (S/4, S/4) uint8, 0..K
     anchors: numpy.ndarray  # (m) int64, the sampled anchors, positive ones first
     anchor_labels: numpy.ndarray  # (m) float32, 1 positive, 0 negative
@@ -136,23 +137,32 @@ def make_sample(scene: Scene, config: Config, anchors: numpy.ndarray,
     positive, negative = sample_anchors(owner, random)
     labels = numpy.zeros(len(positive) + len(negative), numpy.float32)
     labels[:len(positive)] = 1.0
-    hidden = ((levels > 0) & (levels != OUTSIDE)).any(axis=(1, 2))
-    return Sample(image, scene.width, scene.height, levels, boxes, hidden, cell_counts(counts, config.layers),
-                  numpy.concatenate((positive, negative)), labels,
+    shared = counts > 1
+    overlapping = ((levels != OUTSIDE) & shared).any(axis=(1, 2))
+    return Sample(image, scene.width, scene.height, levels, boxes, shared, overlapping,
+                  cell_counts(counts, config.layers), numpy.concatenate((positive, negative)), labels,
                   encode_boxes(anchors[positive], boxes[owner[positive]]))
+
+
+def roi_cells(pixels: numpy.ndarray, box: numpy.ndarray, side: int) -> numpy.ndarray:
+    """Values of the canvas' pixels (S, S) in the cells of an RoI: (P, P), P = side.
+
+    box x0 y0 x1 y1 in canvas pixels, inside of the canvas. Cell (row, column) is read at its centre,
+    x0 + (column + 1/2) * (x1 - x0) / P: where the decoder, which inverts it, returns exactly that
+    cell's values.
+    """
+    centres = (numpy.arange(side) + 0.5) / side
+    x0, y0, x1, y1 = (float(v) for v in box)
+    columns = numpy.clip(numpy.floor(x0 + centres * (x1 - x0)), 0, pixels.shape[1] - 1).astype(numpy.int64)
+    rows = numpy.clip(numpy.floor(y0 + centres * (y1 - y0)), 0, pixels.shape[0] - 1).astype(numpy.int64)
+    return pixels[numpy.ix_(rows, columns)]
 
 
 def roi_planes(levels: numpy.ndarray, box: numpy.ndarray, side: int, layers: int) -> numpy.ndarray:
     """The target planes of one object in an RoI: (P, P) int64 classes.
 
-    levels (S, S) uint8 of the object; box x0 y0 x1 y1 in canvas pixels, inside of the canvas. Class
-    0 = not this object, 1 + l = this object at level l, levels from K - 1 = layers - 1 on together.
-    Cell (row, column) is read at its centre, x0 + (column + 1/2) * (x1 - x0) / P: where the decoder,
-    which inverts it, returns exactly that cell's values.
+    levels (S, S) uint8 of the object; box as in roi_cells. Class 0 = not this object, 1 + l = this
+    object at level l, levels from K - 1 = layers - 1 on together.
     """
-    centres = (numpy.arange(side) + 0.5) / side
-    x0, y0, x1, y1 = (float(v) for v in box)
-    columns = numpy.clip(numpy.floor(x0 + centres * (x1 - x0)), 0, levels.shape[1] - 1).astype(numpy.int64)
-    rows = numpy.clip(numpy.floor(y0 + centres * (y1 - y0)), 0, levels.shape[0] - 1).astype(numpy.int64)
-    cells = levels[numpy.ix_(rows, columns)].astype(numpy.int64)
+    cells = roi_cells(levels, box, side).astype(numpy.int64)
     return numpy.where(cells == OUTSIDE, 0, 1 + numpy.minimum(cells, layers - 1))

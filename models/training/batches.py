@@ -11,10 +11,10 @@ import numpy
 import torch
 
 from models.config import Config
-from models.targets import POSITIVE_IOU, Sample, box_iou, roi_planes
+from models.targets import POSITIVE_IOU, Sample, box_iou, roi_cells, roi_planes
 
 NEGATIVE_SHARE = 0.25  # of an image's RoIs: such that hold no object, or less than half of one
-HIDDEN_WEIGHT = 2.0  # of objects that are partly hidden when RoIs are drawn
+OVERLAPPING_WEIGHT = 2.0  # of objects that overlap others when RoIs are drawn
 JITTER_SHIFT = 0.1  # centres of jittered boxes move by at most this share of the side
 JITTER_SCALE = 0.18  # and the logarithms of their sides by at most this
 _ANCHOR_STREAM, _ROI_STREAM = 1, 2
@@ -107,8 +107,8 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
     """Exactly `count` RoIs of an image: boxes (count, 4) float32, owners (count) int64, -1 for none.
 
     proposals (m, 4): the network's own. Positive ones (IoU >= POSITIVE_IOU with their best object)
-    are taken from them and from jittered true boxes, every object in its turn, partly hidden ones
-    HIDDEN_WEIGHT times as readily, since they are fewer and teach more; the rest, at least
+    are taken from them and from jittered true boxes, every object in its turn, overlapping ones
+    OVERLAPPING_WEIGHT times as readily, since they teach more; the rest, at least
     NEGATIVE_SHARE, from the proposals that belong to no object, then at random.
     """
     wanted = count - int(round(count * NEGATIVE_SHARE)) if len(sample.boxes) else 0
@@ -123,7 +123,7 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
     else:
         owner = numpy.full(len(candidates), -1, numpy.int64)
     positive = random.permutation(numpy.flatnonzero(owner >= 0))
-    weight = numpy.where(sample.hidden, HIDDEN_WEIGHT, 1.0)
+    weight = numpy.where(sample.overlapping, OVERLAPPING_WEIGHT, 1.0)
     positive = positive[_alternate(owner[positive], weight, random)][:wanted]
     # Proposals first: they are the boxes that the heads will really be asked about.
     negative = numpy.flatnonzero(owner < 0)
@@ -136,10 +136,15 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
 
 
 def roi_targets(sample: Sample, boxes: numpy.ndarray, owners: numpy.ndarray,
-                config: Config) -> numpy.ndarray:
-    """Target planes (n, P, P) int64 of sampled RoIs; without an owner every cell is "not this object"."""
+                config: Config) -> Tuple[numpy.ndarray, numpy.ndarray]:
+    """Target planes (n, P, P) int64 of sampled RoIs, and which cells (n, P, P) bool their objects share.
+
+    Without an owner every cell is "not this object", and none is shared.
+    """
     planes = numpy.zeros((len(boxes), config.roi_side, config.roi_side), numpy.int64)
+    shared = numpy.zeros(planes.shape, bool)
     for k, (box, owner) in enumerate(zip(boxes, owners)):
         if owner >= 0:
             planes[k] = roi_planes(sample.levels[owner], box, config.roi_side, config.layers)
-    return planes
+            shared[k] = roi_cells(sample.shared, box, config.roi_side) & (planes[k] > 0)
+    return planes, shared

@@ -42,18 +42,18 @@ def flatten_rpn(config: Config, objectness: torch.Tensor,
 
 @torch.no_grad()
 def draw_rois(network: nn.Module, batch: Batch, objectness: torch.Tensor, deltas: torch.Tensor,
-              scenes: List[int], options: LossOptions) -> Tuple[torch.Tensor, torch.Tensor]:
-    """RoIs of the whole batch: (r, 5) image index and box, and target planes (r, P, P) int64."""
-    config, boxes, planes = network.config, [], []
+              scenes: List[int], options: LossOptions) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """RoIs of the whole batch: (r, 5) image index and box, target planes (r, P, P) int64, and which
+    cells their objects share with others (r, P, P) bool."""
+    config, boxes, planes, shared = network.config, [], [], []
     for i, (sample, scene) in enumerate(zip(batch.samples, scenes)):
         found, _ = propose(config, network.anchors, objectness[i:i + 1], deltas[i:i + 1])
         chosen, owners = sample_rois(sample, found.cpu().numpy(), options.rois, config,
                                      roi_random(options.seed, scene))
         boxes.append(numpy.concatenate((numpy.full((len(chosen), 1), i, numpy.float32), chosen), axis=1))
-        planes.append(roi_targets(sample, chosen, owners, config))
-    device = objectness.device
-    return (torch.from_numpy(numpy.concatenate(boxes)).to(device),
-            torch.from_numpy(numpy.concatenate(planes)).to(device))
+        for kept, found in zip((planes, shared), roi_targets(sample, chosen, owners, config)):
+            kept.append(found)
+    return tuple(torch.from_numpy(numpy.concatenate(v)).to(objectness.device) for v in (boxes, planes, shared))
 
 
 def _float32(device: torch.device):
@@ -79,7 +79,7 @@ def encode(encoder: nn.Module, canvas: torch.Tensor) -> torch.Tensor:
 
 
 def _head_losses(network: nn.Module, context: torch.Tensor, rois: torch.Tensor,
-                 planes: torch.Tensor) -> Dict[str, torch.Tensor]:
+                 planes: torch.Tensor, shared: torch.Tensor) -> Dict[str, torch.Tensor]:
     """Losses of the instance heads of whichever network it is."""
     features = align(context, rois, network.config.roi_side)
     features = features.contiguous(memory_format=torch.channels_last)
@@ -99,7 +99,8 @@ def _head_losses(network: nn.Module, context: torch.Tensor, rois: torch.Tensor,
     refined = network.refine(torch.cat((features, sem_dist.to(features.dtype)), 1))
     with _float32(context.device):
         refined = refined.float() + instance
-        return {"instance": losses.layer_loss(instance, planes), "final": losses.layer_loss(refined, planes)}
+        return {"instance": losses.layer_loss(instance, planes, shared),
+                "final": losses.layer_loss(refined, planes, shared)}
 
 
 def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
@@ -130,9 +131,9 @@ def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
             result["rpn"] = (losses.objectness_loss(flat[batch.anchors], batch.anchor_labels)
                              + losses.delta_loss(rows[batch.positive], batch.deltas))
         if heads:
-            rois, planes = draw_rois(network, batch, objectness, deltas, scenes, options)
+            rois = draw_rois(network, batch, objectness, deltas, scenes, options)
     if heads:
-        result.update(_head_losses(network, context, rois, planes))
+        result.update(_head_losses(network, context, *rois))
     return {name: value for name, value in result.items() if name in wanted}
 
 

@@ -2,6 +2,7 @@
 
 import math
 import unittest
+from unittest import mock
 
 import numpy
 import torch
@@ -43,7 +44,8 @@ class LayerLossTest(unittest.TestCase):
         planes[1] = numpy.minimum(planes[1], 1)  # no hidden part
         planes[2] = 0  # no object
         p = numpy.exp(logits) / numpy.exp(logits).sum(1, keepdims=True)
-        weights = numpy.array([1, 1, 4, 8, 8.0])[planes]
+        shared = random.random(planes.shape) < 0.5
+        weights = numpy.where(shared & (planes == 1), 4.0, numpy.array([1, 1, 4, 8, 8.0])[planes])
         picked = numpy.take_along_axis(p, planes[:, None], 1)[:, 0]
         expected = -(weights * numpy.log(picked)).sum() / weights.sum()
 
@@ -52,14 +54,30 @@ class LayerLossTest(unittest.TestCase):
 
         expected += 0.5 * numpy.mean([dice(1 - p[i, 0], planes[i] > 0) for i in (0, 1)])
         expected += 0.5 * dice(p[0, 2:].sum(0), planes[0] > 1)
-        found = losses.layer_loss(torch.from_numpy(logits), torch.from_numpy(planes))
+        found = losses.layer_loss(*(torch.from_numpy(v) for v in (logits, planes, shared)))
         self.assertAlmostEqual(float(found), expected, places=10)
 
     def test_certain_and_right_costs_nothing(self):
         planes = torch.randint(0, 5, (2, 6, 6), generator=torch.Generator().manual_seed(0))
-        self.assertLess(float(losses.layer_loss(sure(planes), planes)), 1e-5)
+        shared = planes > 0
+        self.assertLess(float(losses.layer_loss(sure(planes), planes, shared)), 1e-5)
         wrong = (planes + 1) % 5
-        self.assertGreater(float(losses.layer_loss(sure(wrong), planes)), 10.0)
+        self.assertGreater(float(losses.layer_loss(sure(wrong), planes, shared)), 10.0)
+
+    def test_in_doubt_neither_of_a_pair_is_preferred(self):
+        # Two cells of a pair's: visible in the one's RoI, hidden in the other's; the network cannot tell.
+        planes, both = torch.tensor([[[1]], [[2]]]), torch.ones(2, 1, 1, dtype=torch.bool)
+
+        def pulls(shared):
+            logits = torch.zeros(2, 5, 1, 1, requires_grad=True)
+            with mock.patch.object(losses, "DICE_WEIGHT", 0.0):
+                losses.layer_loss(logits, planes, shared).backward()
+            return logits.grad.sum(0).flatten().tolist()
+
+        _, visible, hidden, _, _ = pulls(both)
+        self.assertAlmostEqual(visible, hidden, places=6)
+        _, visible, hidden, _, _ = pulls(~both)  # were it no pair
+        self.assertLess(hidden, visible - 0.1)
 
     def test_mask_loss(self):
         mask = torch.zeros(2, 4, 4)

@@ -175,7 +175,7 @@ class RoiSamplingTest(unittest.TestCase):
         self.assertEqual(int(counts.sum()), 300 * 6)  # six positive places of twelve objects
         self.assertLess(abs(counts / 300 - 0.5).max(), 0.12)  # four standard deviations
 
-    def test_partly_hidden_objects_come_twice_as_readily(self):
+    def test_overlapping_objects_come_twice_as_readily(self):
         rows = [(4 + 15 * (i % 4), 2 + 20 * (i // 4), 14 + 15 * (i % 4), 16 + 20 * (i // 4)) for i in range(12)]
         # Two small things in front hide a corner of the first and the second.
         sample = sample_of(drawn_scene([(12, 12, 15, 18), (27, 12, 30, 18), *rows]))
@@ -183,13 +183,27 @@ class RoiSamplingTest(unittest.TestCase):
         for scene in range(400):
             _, owners = sample_rois(sample, sample.boxes, 1 + 1, self.config, roi_random(0, scene))
             first[owners[owners >= 0]] += 1
-        hidden, open_ = first[2:4].mean(), first[4:].mean()
-        self.assertTrue(1.5 < hidden / open_ < 2.5, first)
+        overlapping, single = first[:4].mean(), first[4:].mean()
+        self.assertTrue(1.5 < overlapping / single < 2.5, first)
+
+    def test_shared_cells_are_the_object_s_own_under_or_over_another(self):
+        config = configs.named("tiny")
+        # The third touches the second's box without a common pixel.
+        sample = sample_of(drawn_scene([(4, 4, 24, 24), (14, 14, 42, 34), (42, 20, 60, 30)]))
+        self.assertEqual(sample.overlapping.tolist(), [True, True, False])
+        boxes = numpy.array([(4, 4, 18, 18), (14, 14, 28, 28), (50, 18, 64, 32), (0, 40, 14, 54)], numpy.float32)
+        planes, shared = roi_targets(sample, boxes, numpy.array([0, 1, 2, -1]), config)
+        expected = numpy.zeros((4, 14, 14), bool)  # a pixel each
+        expected[0, 10:, 10:] = True  # 14..17: visible, in front of the second
+        expected[1, :10, :10] = True  # 14..23: hidden
+        self.assertEqual(shared.tolist(), expected.tolist())
+        self.assertEqual((set(planes[0][shared[0]]), set(planes[1][shared[1]])), ({1}, {2}))
 
     def test_negatives_have_empty_targets(self):
         boxes, owners = sample_rois(self.sample, numpy.zeros((0, 4), numpy.float32), 8, self.config,
                                     roi_random(0, 0))
-        planes = roi_targets(self.sample, boxes, owners, self.config)
+        planes, shared = roi_targets(self.sample, boxes, owners, self.config)
+        self.assertFalse(shared.any())
         self.assertEqual(planes.shape, (8, 14, 14))
         for plane, owner in zip(planes, owners):
             self.assertEqual(bool(plane.any()), owner >= 0)
