@@ -7,7 +7,7 @@ blob and the engine, so its bytes are defined exactly: sorted keys, no spaces.
 import dataclasses
 import hashlib
 import json
-from typing import Iterable, Tuple
+from typing import Iterable, Optional, Tuple
 
 
 # Network: the number of levels that its definition fixes, 0 where the config chooses it.
@@ -169,8 +169,10 @@ CONFIGS = {
 }
 
 
-def named(name: str) -> Config:
-    """Returns a named config; an unknown name is an error that lists the known ones."""
+def named(name: str, side: Optional[int] = None) -> Config:
+    """Returns a named config, with another side of the canvas if one is given; an unknown name is an
+    error that lists the known ones."""
     if name not in CONFIGS:
         raise ConfigError(f"config: expected one of {', '.join(sorted(CONFIGS))}, found {name!r}")
-    return CONFIGS[name]
+    config = CONFIGS[name]
+    return config if side is None else dataclasses.replace(config, side=side)

@@ -44,22 +44,25 @@ def default_exporter() -> str:
     return "dynamo" if torch_version() >= (2, 9) else "torchscript"
 
 
-def check_config(path: str, wanted: configs.Config, text: str) -> None:
-    """Raises ExportError unless the config beside a file's weights is the wanted one."""
+def check_config(path: str, wanted: configs.Config, text: str, any_side: bool) -> None:
+    """Raises ExportError unless the config beside a file's weights is the wanted one, but for its side if that
+    may be any."""
     try:
         found = configs.Config.from_json(text)
     except (TypeError, ValueError) as error:
         raise ExportError(f"{path}: {error}") from error
-    names = [f.name for f in dataclasses.fields(found) if getattr(found, f.name) != getattr(wanted, f.name)]
+    names = [f.name for f in dataclasses.fields(found) if getattr(found, f.name) != getattr(wanted, f.name)
+             and not (f.name == "side" and any_side)]
     if names:
         values = [", ".join(f"{name} {getattr(c, name)!r}" for name in names) for c in (wanted, found)]
         raise ExportError(f"{path}: expected weights for config with {values[0]}; found {values[1]}")
 
 
-def load_weights(network: Network, path: str) -> None:
+def load_weights(network: Network, path: str, any_side: bool = False) -> None:
     """Loads a state dict, {"state_dict": ..., "config": JSON}, or a training checkpoint.
 
-    Of a checkpoint the averaged weights, "ema", are taken. A config beside the weights must be this one.
+    Of a checkpoint the averaged weights, "ema", are taken. A config beside the weights must be this one,
+    with any_side but for its side, on which no weight depends.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -69,7 +72,7 @@ def load_weights(network: Network, path: str) -> None:
         raise ExportError(f"{path}: expected a state dict, found {type(content).__name__}")
     kind = next((key for key in ("ema", "state_dict") if key in content), None)
     if kind is not None:
-        check_config(path, network.config, content.get("config", network.config.to_json()))
+        check_config(path, network.config, content.get("config", network.config.to_json()), any_side)
         content = content[kind]
     if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
         raise ExportError(f"{path}: expected a state dict, found values that are no tensors")
@@ -246,13 +249,14 @@ def export(network: Network, output: str, weights: str, exporter: str, debug_out
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def build(name: str, seed: Optional[int], weights: Optional[str]) -> Network:
-    """Returns the named network with seeded or loaded weights, in eval mode."""
-    network = make_network(configs.named(name)).eval()
+def build(name: str, seed: Optional[int], weights: Optional[str], side: Optional[int] = None) -> Network:
+    """Returns the named network with seeded or loaded weights, in eval mode; with another side of its
+    canvas if one is given, whatever side the weights were trained at."""
+    network = make_network(configs.named(name, side)).eval()
     if weights is None:
         seed_weights(network, seed or 0)
     else:
-        load_weights(network, weights)
+        load_weights(network, weights, any_side=side is not None)
     return network
 
 
@@ -260,6 +264,8 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m models.export", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, choices=sorted(configs.CONFIGS))
+    parser.add_argument("--side", type=int, metavar="PX", help="the canvas' side, whatever side the weights "
+                        "were trained at (default: the config's)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--weights", metavar="W.pt",
                         help="a state dict of this config's network, or a training checkpoint")
@@ -285,7 +291,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         if options.half and options.keep_batchnorm:
             raise ExportError("--half: folds BN, expected no --keep-batchnorm beside it, found it")
-        network = build(options.config, options.seed, options.weights)
+        network = build(options.config, options.seed, options.weights, options.side)
         if options.half:
             fold_and_round(network)
         weights = "trained" if options.weights else f"seeded:{options.seed or 0}"

@@ -35,6 +35,11 @@ def build_network(config: configs.Config) -> torch.nn.Module:
     return network.make_network(config)
 
 
+def named_config(arguments: argparse.Namespace) -> configs.Config:
+    """The config that the command line asks for."""
+    return configs.named(arguments.config, arguments.side)
+
+
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that a run's result depends on; unset ones are None, so that a resumed run keeps its own."""
     group = parser.add_argument_group(
@@ -69,6 +74,7 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m models.train", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, choices=sorted(configs.CONFIGS))
+    parser.add_argument("--side", type=int, metavar="PX", help="the canvas' side (default: the config's)")
     parser.add_argument("--out", required=True, metavar="DIR", help="the run's folder, not among sources")
     scenes = parser.add_mutually_exclusive_group()
     scenes.add_argument("--store", metavar="STORE", help="cut-outs to compose scenes of (default: shapes)")
@@ -153,7 +159,7 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
     """The run's options: stored ones on a resume, from which the command line may not differ."""
     given = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Options)
              if getattr(arguments, field.name, None) is not None}
-    given["scenes"] = make_source(arguments, configs.named(arguments.config).side, 0).identity()
+    given["scenes"] = make_source(arguments, named_config(arguments).side, 0).identity()
     if stored is not None:
         known = dataclasses.asdict(Options())
         merged = {**known, **{name: value for name, value in stored.items() if name in known}}
@@ -173,7 +179,7 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
             options.begun = seen_images(arguments.init, options) // options.batch
             print(f"going on after {options.begun * options.batch} images", flush=True)
     check_options(options, device)
-    stages = configs.ENCODERS[configs.named(arguments.config).encoder]
+    stages = configs.ENCODERS[named_config(arguments).encoder]
     if not 0 <= options.frozen_stages <= stages:
         raise TrainingError(f"--frozen-stages: expected 0 to {stages}, found {options.frozen_stages}")
     return options
@@ -191,7 +197,7 @@ def check_config(path: str, config: configs.Config, stored: Dict[str, Any]) -> N
 def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer:
     """A new trainer, or the one that DIR/checkpoint.pt goes on with."""
     path = os.path.join(arguments.out, "checkpoint.pt")
-    config, content = configs.named(arguments.config), None
+    config, content = named_config(arguments), None
     if os.path.exists(path):
         if not arguments.resume:
             raise TrainingError(f"{path}: expected no run in the folder, found one; --resume goes on with it")

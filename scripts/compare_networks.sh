@@ -5,8 +5,8 @@
 # schedule, runs each on the same scenes of unseen pictures by the paper's protocol, and compares the others with SLN, and its
 # refined planes with the unrefined ones. STORE: from models.data.collect. Started again it goes on where it was stopped. In OUT:
 # a folder per network, scenes/, and comparison.txt. Takes some 2 hours a network on 2 cores.
-# Environment: IMAGES (40000, per network), SCENES (500), SIDE (512 px, of the test scenes), THREADS (all cores),
-# PYTHON (/usr/bin/python3), SLN_CLI (build/release/apps/sln)
+# Environment: IMAGES (40000, per network), CANVAS (256, the networks' side), SCENES (500), SIDE (512 px, of the test scenes),
+# THREADS (all cores), PYTHON (/usr/bin/python3), SLN_CLI (build/release/apps/sln)
 set -euo pipefail
 [ $# -eq 2 ] && [ -f "$1/index.json" ] || { echo "usage: $0 STORE OUT; STORE holds index.json" >&2; exit 1; }
 store=$(realpath "$1")
@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-/usr/bin/python3}
 sln=$(realpath "${SLN_CLI:-build/release/apps/sln}")
 threads=${THREADS:-$(nproc)}
+canvas=${CANVAS:-256}
 recipe=(--images "${IMAGES:-40000}" --batch 8 --rate 1.5e-3 --frozen-stages 2 --seed 0 --pretrained)
 
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
@@ -26,9 +27,9 @@ train() {
   shift 2
   [ -f "$out/$name/model.safetensors" ] && return
   step "train $name"
-  "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" "${recipe[@]}" "$@" \
+  "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" --side "$canvas" "${recipe[@]}" "$@" \
     --threads "$threads" --validation-scenes 0 --checkpoint-minutes 5 --resume
-  "$python" -m models.export --config "$config" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
+  "$python" -m models.export --config "$config" --side "$canvas" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
   "$sln" import "$out/$name/model.onnx" -o "$out/$name/model.safetensors" --verify
 }
 

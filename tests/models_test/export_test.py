@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -181,6 +182,20 @@ class ExportTest(GraphChecks, unittest.TestCase):
         self.assertEqual((found["sln.weights"], found["sln.weights_sha256"]),
                          ("trained", hashlib.sha256(weights.read_bytes()).hexdigest()))
         self.assertEqual(Config.from_json(found["sln.config"]), self.network.config)
+
+    def test_another_side_than_the_weights_were_trained_at(self):
+        weights, path = self.folder / "w.pt", self.folder / "w.onnx"
+        torch.save({"state_dict": self.network.state_dict(), "config": self.network.config.to_json()}, weights)
+        status, errors = run_cli("--config", "tiny", "--exporter", "torchscript", "--weights", str(weights),
+                                 "--side", "96", "-o", str(path))
+        self.assertEqual((status, errors), (0, ""))
+        found = Config.from_json(metadata(onnx.load(str(path)))["sln.config"])
+        self.assertEqual(found, dataclasses.replace(self.network.config, side=96))
+        # Without --side, the side beside the weights must be the config's; and there is no side of 97.
+        torch.save({"state_dict": self.network.state_dict(), "config": found.to_json()}, weights)
+        path.unlink()
+        self.expect_error("expected weights for config with side 64; found side 96", "--weights", str(weights))
+        self.expect_error("side: expected a positive multiple of 32, found 97", "--weights", str(weights), "--side", "97")
 
     def expect_error(self, pattern: str, *arguments):
         before = sorted(os.listdir(self.folder))

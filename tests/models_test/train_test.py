@@ -385,6 +385,14 @@ class ErrorTest(Quiet):
             self.assertIn(part, err)
         self.assertIn("nothing.pt", self.error(self.run_tiny("fourth", "--init", self.path("nothing.pt"))))
 
+    def test_a_run_at_another_side(self):
+        self.assertEqual(self.run_tiny("run", "--side", 96, "--stop-at", 2)[0], 0)
+        content = torch.load(self.path("run", "checkpoint.pt"), weights_only=True)
+        self.assertEqual(json.loads(content["config"])["side"], 96)
+        self.assertIn("side: expected 64, found 96", self.error(self.run_tiny("run", "--resume")))
+        self.assertEqual(self.run_tiny("run", "--side", 96, "--resume", "--stop-at", 4)[0], 0)
+        self.assertEqual(self.run_tiny("whole", "--side", 64, "--init", self.path("run"), "--stop-at", 2)[0], 0)
+
     def test_a_run_whose_checkpoint_is_lost_goes_on_in_its_schedule(self):
         self.assertEqual(self.run_tiny("run", "--stop-at", 24)[0], 0)
         weights = self.path("run", "weights.pt")
