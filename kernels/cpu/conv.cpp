@@ -42,7 +42,7 @@ const PackedConvCpu& check(const ConvDesc& desc, const ConvParams& params) {
 // do read each line only once: gathering fetches ahead, and that is worth more there.
 bool reads_through_pointers(const PackedConvCpu& packed) {
   const ConvDesc& desc = packed.desc;
-  return desc.kernel > 1 && desc.kernel * desc.kernel <= kConvMaxTaps && packed.panels.count <= 2 &&
+  return desc.kernel > 1 && desc.kernel * desc.kernel <= kConvMaxTaps && desc.out_channels <= kConvFewChannels &&
          packed.panels.floats() <= kConvGroupFloats && desc.in_channels >= 32 &&
          desc.in_channels <= kConvMaxRows * kConvRowStep;
 }

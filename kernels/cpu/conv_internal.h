@@ -26,6 +26,7 @@ constexpr int kConvMaxRows = 12;                      // pixels of a block
 constexpr int kConvScratchFloats = 192 * 1024 / 4;    // sums between depth blocks, per thread
 constexpr int64_t kConvGroupFloats = 448 * 1024 / 4;  // weights of a group in one depth block, at most (if > 1 panel)
 constexpr int kConvMaxTaps = 49;                      // of a window that is read through pointers
+constexpr int kConvFewChannels = 64;                  // out_channels for which gathering windows does not pay
 constexpr int64_t kConvStreamFloats = 8 << 20;        // outputs of a map that no cache would keep for the next layer
 
 // Columns are cut into panels of two vectors; a last panel that needs only one vector, or up to 8 channels, has only
