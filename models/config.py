@@ -147,7 +147,7 @@ _TINY = Config(side=64, feature_channels=24, head_channels=20, roi_side=14, max_
 # What the pretrained encoder was trained with: grey levels and the epsilon of its BN.
 _LITE = dict(encoder="efficientnet-lite0", mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0),
              bn_eps=1e-3)
-_DEMO = dataclasses.replace(_R50, **_LITE, side=256, feature_channels=64, head_channels=64,
+_DEMO = dataclasses.replace(_R50, **_LITE, side=384, feature_channels=64, head_channels=64,
                             blocks=(1, 2, 2, 3, 3, 4, 1), stem_channels=32, rpn_channels=128,
                             rpn_stride=8)
 _TINY_LITE = dataclasses.replace(_TINY, **_LITE, blocks=(1, 2, 2, 1, 2, 1, 1), stem_channels=8)

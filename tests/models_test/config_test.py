@@ -53,9 +53,9 @@ class ConfigTest(unittest.TestCase):
         """Files in use carry these bytes; a change would make them another network's."""
         hashes = {
             "tiny": "50c65770580084568e3aa7c37c9607f61b6e5513f181c4c14fd3b826568e989c",
-            "demo": "a2bd918dedfe05a8454c93e7d96097cff343187c876cca1c4b632718d9127f33",
-            "demo-arcnn": "0e0e78af4b4411d45d3d27c37c06d77cce15f377e6af226649909b06c823fcb0",
-            "demo-arcnn-visible": "0f2373bd8ddfa64e38faae6838d50a4928d196730a6ffe21434e88badc83c0b6",
+            "demo": "07a4d1f768d9eb3bb4cd6e0e6aa65e839b375cf06783b669eb3d8a3275c02c48",
+            "demo-arcnn": "a772e70156fdcf446cde0a34d675e9ec4363d0480c8871b555b4ee280a4d9416",
+            "demo-arcnn-visible": "cf33dc35e7065a932aade3f7d59977e8d632393d150a698163a959abd152faad",
         }
         for name, found in hashes.items():
             self.assertEqual(configs.named(name).sha256(), found, name)
@@ -63,10 +63,10 @@ class ConfigTest(unittest.TestCase):
     def test_demo(self):
         demo = configs.named("demo")
         self.assertEqual((demo.network, demo.encoder, demo.side, demo.layers, demo.roi_side, demo.max_rois),
-                         ("sln", "efficientnet-lite0", 256, 4, 28, 100))
+                         ("sln", "efficientnet-lite0", 384, 4, 28, 100))
         self.assertEqual((demo.feature_channels, demo.head_channels, demo.stem_channels, demo.blocks),
                          (64, 64, 32, (1, 2, 2, 3, 3, 4, 1)))
-        self.assertEqual((demo.rpn_channels, demo.rpn_stride, demo.grid), (128, 8, 32))
+        self.assertEqual((demo.rpn_channels, demo.rpn_stride, demo.grid), (128, 8, 48))
         self.assertEqual((demo.mean, demo.std, demo.bn_eps), ((127.0,) * 3, (128.0,) * 3, 1e-3))
 
     def test_baselines_differ_from_demo_in_nothing_else(self):
