@@ -59,10 +59,11 @@ def layer_loss(logits: torch.Tensor, planes: torch.Tensor, shared: torch.Tensor)
     """Loss of instance layers: logits (n, K+1, P, P), planes (n, P, P) int64 classes, shared (n, P, P)
     bool, cells of another object too.
 
-    Cross entropy with plane_weights, where a visible cell in front of another object weighs as much as
-    a hidden one: of a pair's shared cells one RoI has the first and the other the second, and with less
-    weight both would be called hidden and the order be left to chance. + half the Dice losses of C = 1 - p_0 against the amodal mask
+    Cross entropy with plane_weights + half the Dice losses of C = 1 - p_0 against the amodal mask
     (over RoIs that have one) and of the summed hidden planes against the hidden part (likewise).
+    A visible cell in front of another object weighs as much as a hidden one: of the cells that a pair
+    shares, one RoI has the former and the other the latter, and with less weight both would be called
+    hidden and the order be left to chance.
     """
     weights = torch.tensor(plane_weights(logits.shape[1] - 1), dtype=logits.dtype, device=logits.device)
     probability = torch.softmax(logits, 1)
