@@ -1,11 +1,14 @@
 """The losses of the four targets: region proposals, global layers, instance layers, sem-dist map."""
 
-from typing import List
+from typing import List, Tuple
 
 import torch
 from torch.nn import functional as F
 
+from models.proposals import MAX_LOG_SCALE
+
 SMOOTH_L1_BETA = 1.0 / 9.0  # deltas below it are pulled quadratically
+GIOU_WEIGHT = 2.0  # of a box' 1 - GIoU beside smooth L1
 DICE_WEIGHT = 0.5
 # Cells of the hidden levels are rare: without more weight they are never predicted.
 FIRST_PLANES = (1.0, 1.0, 4.0)  # not this object, visible, hidden by one
@@ -30,16 +33,49 @@ def mean_where(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     return (values * chosen).sum() / chosen.sum().clamp(min=1.0)
 
 
+def _corners(deltas: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Boxes of deltas (p, 4), as seen from anchors of size 1 at 0 -> low, high corners (p, 2)."""
+    half = 0.5 * torch.exp(deltas[:, 2:].clamp(max=MAX_LOG_SCALE))
+    return deltas[:, :2] - half, deltas[:, :2] + half
+
+
+def delta_overlaps(deltas: torch.Tensor, targets: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    """IoU and generalised IoU (Rezatofighi et al., CVPR 2019) of the boxes that deltas and targets
+    (p, 4) make of the same anchors -> (p), (p). Where an anchor lies and how large it is does not matter."""
+    (low, high), (target_low, target_high) = _corners(deltas), _corners(targets)
+
+    def area(first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        return (last - first).clamp(min=0.0).prod(1)
+
+    both = area(torch.maximum(low, target_low), torch.minimum(high, target_high))
+    union = area(low, high) + area(target_low, target_high) - both
+    hull = area(torch.minimum(low, target_low), torch.maximum(high, target_high))
+    iou = both / union.clamp(min=1e-9)
+    return iou, iou - (hull - union) / hull.clamp(min=1e-9)
+
+
+def quality_labels(labels: torch.Tensor, iou: torch.Tensor) -> torch.Tensor:
+    """Labels of sampled anchors (m), of which the p positive ones, 1, become (1 + IoU) / 2 of their boxes
+    as they are now, iou (p). Non-maximum suppression keeps the box of the largest objectness: it should be
+    the one that fits best."""
+    labels = labels.clone()
+    labels[labels > 0] = 0.5 + 0.5 * iou.detach()
+    return labels
+
+
 def objectness_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Binary cross entropy over the sampled anchors; both (m)."""
+    """Binary cross entropy over the sampled anchors; both (m), labels 0 to 1."""
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
 def delta_loss(deltas: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Smooth L1, summed over the 4 deltas, mean over the positive anchors; both (p, 4), 0 if p = 0."""
+    """Smooth L1, summed over the 4 deltas, + GIOU_WEIGHT (1 - GIoU) of the box; mean over the positive
+    anchors; both (p, 4), 0 if p = 0."""
     if len(deltas) == 0:
         return deltas.sum()
-    return F.smooth_l1_loss(deltas, targets, beta=SMOOTH_L1_BETA, reduction="sum") / len(deltas)
+    _, giou = delta_overlaps(deltas, targets)
+    return (F.smooth_l1_loss(deltas, targets, beta=SMOOTH_L1_BETA, reduction="sum") / len(deltas)
+            + GIOU_WEIGHT * (1.0 - giou).mean())
 
 
 def global_loss(logits: torch.Tensor, counts: torch.Tensor, binary: bool = False) -> torch.Tensor:

@@ -128,8 +128,11 @@ def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
         objectness, deltas = objectness.float(), deltas.float()
         if "rpn" in wanted:
             flat, rows = flatten_rpn(network.config, objectness, deltas)
-            result["rpn"] = (losses.objectness_loss(flat[batch.anchors], batch.anchor_labels)
-                             + losses.delta_loss(rows[batch.positive], batch.deltas))
+            found = rows[batch.positive]
+            iou, _ = losses.delta_overlaps(found, batch.deltas)
+            labels = losses.quality_labels(batch.anchor_labels, iou)
+            result["rpn"] = (losses.objectness_loss(flat[batch.anchors], labels)
+                             + losses.delta_loss(found, batch.deltas))
         if heads:
             rois = draw_rois(network, batch, objectness, deltas, scenes, options)
     if heads:

@@ -8,6 +8,8 @@ import numpy
 import torch
 
 from models import losses
+from models.proposals import decode_boxes
+from models.targets import box_iou
 
 
 def sure(planes, count=5):
@@ -104,10 +106,30 @@ class OtherLossesTest(unittest.TestCase):
         found = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.05]], requires_grad=True)
         # Beyond beta: |d| - beta / 2; within: d^2 / (2 beta).
         expected = (1.0 - 0.5 / 9.0 + 0.05 ** 2 * 9.0 / 2.0) / 2
-        self.assertAlmostEqual(float(losses.delta_loss(found, torch.zeros(2, 4))), expected, places=6)
+        # The first box is its target. The second lies beside it, no overlap: of their hull, 2 wide and as high as
+        # the higher one, a piece over the lower one is in neither.
+        height = math.exp(0.05)
+        expected += 2.0 * (1.0 - (1.0 - (height - 1.0) / (2.0 * height)) / 2)
+        self.assertAlmostEqual(losses.delta_loss(found, torch.zeros(2, 4)).item(), expected, places=6)
         none = losses.delta_loss(found[:0], torch.zeros(0, 4))
         none.backward()
         self.assertEqual(float(none), 0.0)
+
+    def test_overlaps_are_those_of_the_boxes(self):
+        random = numpy.random.default_rng(1)
+        anchors = numpy.concatenate((random.uniform(200, 400, (50, 2)), random.uniform(8, 30, (50, 2))), 1)
+        deltas, targets = random.uniform(-0.6, 0.6, (2, 50, 4))
+        boxes, wanted = (decode_boxes(*(torch.from_numpy(v) for v in (anchors, d)), 1000).numpy()
+                         for d in (deltas, targets))
+        iou, giou = losses.delta_overlaps(torch.from_numpy(deltas), torch.from_numpy(targets))
+        self.assertTrue(numpy.allclose(iou, numpy.diag(box_iou(boxes, wanted))))
+        # Two boxes of 1 x 1, 2 apart: hull 3 x 1, a third of it in neither.
+        iou, giou = losses.delta_overlaps(torch.tensor([[2.0, 0.0, 0.0, 0.0]]), torch.zeros(1, 4))
+        self.assertEqual((iou.item(), round(giou.item(), 6)), (0.0, round(-1 / 3, 6)))
+
+    def test_better_boxes_are_to_be_surer(self):
+        labels = losses.quality_labels(torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0]), torch.tensor([0.5, 1.0, 0.0]))
+        self.assertEqual(labels.tolist(), [0.75, 1.0, 0.0, 0.5, 0.0])
 
     def test_objectness(self):
         value = losses.objectness_loss(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 0.0]))
