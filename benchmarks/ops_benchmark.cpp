@@ -1,5 +1,5 @@
-// Times the convolution on the shapes of the network (r50 at side 1024) and on a few that stress it, and the depthwise
-// convolution on those of EfficientNet-lite0 at side 256.
+// Times the convolution on the shapes of the network (r50 at side 1024, and demo's heads) and on a few that stress it,
+// and the depthwise convolution on those of EfficientNet-lite0 at side 256.
 //
 //   ops_benchmark [--threads N] [--filter TEXT] [--seconds S] [--clock wall|cpu]
 //

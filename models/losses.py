@@ -5,7 +5,7 @@ from typing import List, Tuple
 import torch
 from torch.nn import functional as F
 
-from models.proposals import MAX_LOG_SCALE
+from models.proposals import move_boxes
 
 SMOOTH_L1_BETA = 1.0 / 9.0  # deltas below it are pulled quadratically
 GIOU_WEIGHT = 2.0  # of a box' 1 - GIoU beside smooth L1
@@ -33,16 +33,11 @@ def mean_where(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     return (values * chosen).sum() / chosen.sum().clamp(min=1.0)
 
 
-def _corners(deltas: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Boxes of deltas (p, 4), as seen from anchors of size 1 at 0 -> low, high corners (p, 2)."""
-    half = 0.5 * torch.exp(deltas[:, 2:].clamp(max=MAX_LOG_SCALE))
-    return deltas[:, :2] - half, deltas[:, :2] + half
-
-
 def delta_overlaps(deltas: torch.Tensor, targets: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
     """IoU and generalised IoU (Rezatofighi et al., CVPR 2019) of the boxes that deltas and targets
     (p, 4) make of the same anchors -> (p), (p). Where an anchor lies and how large it is does not matter."""
-    (low, high), (target_low, target_high) = _corners(deltas), _corners(targets)
+    anchor = deltas.new_tensor([[0.0, 0.0, 1.0, 1.0]])
+    (low, high), (target_low, target_high) = (move_boxes(anchor, d).split(2, 1) for d in (deltas, targets))
 
     def area(first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
         return (last - first).clamp(min=0.0).prod(1)
@@ -68,12 +63,11 @@ def objectness_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-def delta_loss(deltas: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def delta_loss(deltas: torch.Tensor, targets: torch.Tensor, giou: torch.Tensor) -> torch.Tensor:
     """Smooth L1, summed over the 4 deltas, + GIOU_WEIGHT (1 - GIoU) of the box; mean over the positive
-    anchors; both (p, 4), 0 if p = 0."""
+    anchors; deltas, targets (p, 4), giou (p) from delta_overlaps of them; 0 if p = 0."""
     if len(deltas) == 0:
         return deltas.sum()
-    _, giou = delta_overlaps(deltas, targets)
     return (F.smooth_l1_loss(deltas, targets, beta=SMOOTH_L1_BETA, reduction="sum") / len(deltas)
             + GIOU_WEIGHT * (1.0 - giou).mean())
 

@@ -40,12 +40,17 @@ def sort_candidates(logits: torch.Tensor, count: int) -> torch.Tensor:
     return torch.sort(logits, dim=0, descending=True, stable=True)[1][:count]
 
 
-def decode_boxes(anchors: torch.Tensor, deltas: torch.Tensor, side: int) -> torch.Tensor:
-    """anchors (m, 4) cx cy w h, deltas (m, 4) dx dy dw dh -> (m, 4) x0 y0 x1 y1 clipped to [0, S]."""
+def move_boxes(anchors: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
+    """anchors (m, 4) cx cy w h, deltas (m, 4) dx dy dw dh -> (m, 4) x0 y0 x1 y1, wherever they lie."""
     sizes = anchors[:, 2:]
     centres = anchors[:, :2] + deltas[:, :2] * sizes
     half = 0.5 * (sizes * torch.exp(torch.clamp(deltas[:, 2:], max=MAX_LOG_SCALE)))
-    return torch.clamp(torch.cat((centres - half, centres + half), 1), min=0.0, max=float(side))
+    return torch.cat((centres - half, centres + half), 1)
+
+
+def decode_boxes(anchors: torch.Tensor, deltas: torch.Tensor, side: int) -> torch.Tensor:
+    """The same boxes clipped to the canvas, [0, S]."""
+    return torch.clamp(move_boxes(anchors, deltas), min=0.0, max=float(side))
 
 
 def select_candidates(config: Config, anchors: torch.Tensor, objectness: torch.Tensor,

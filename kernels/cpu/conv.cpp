@@ -37,7 +37,7 @@ const PackedConvCpu& check(const ConvDesc& desc, const ConvParams& params) {
   return *packed;
 }
 
-// Reading windows through pointers saves gathering them. That pays where few panels share the gathering, all weights
+// Reading windows through pointers saves gathering them. That pays where few channels share the gathering, all weights
 // stay in L2 (there are no depth blocks then), and a tap is long enough to make up for loading its pointers. 1x1 layers
 // do read each line only once: gathering fetches ahead, and that is worth more there.
 bool reads_through_pointers(const PackedConvCpu& packed) {

@@ -51,8 +51,9 @@ def draw_rois(network: nn.Module, batch: Batch, objectness: torch.Tensor, deltas
         chosen, owners = sample_rois(sample, found.cpu().numpy(), options.rois, config,
                                      roi_random(options.seed, scene))
         boxes.append(numpy.concatenate((numpy.full((len(chosen), 1), i, numpy.float32), chosen), axis=1))
-        for kept, found in zip((planes, shared), roi_targets(sample, chosen, owners, config)):
-            kept.append(found)
+        targets = roi_targets(sample, chosen, owners, config)
+        planes.append(targets[0])
+        shared.append(targets[1])
     return tuple(torch.from_numpy(numpy.concatenate(v)).to(objectness.device) for v in (boxes, planes, shared))
 
 
@@ -129,10 +130,10 @@ def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
         if "rpn" in wanted:
             flat, rows = flatten_rpn(network.config, objectness, deltas)
             found = rows[batch.positive]
-            iou, _ = losses.delta_overlaps(found, batch.deltas)
+            iou, giou = losses.delta_overlaps(found, batch.deltas)
             labels = losses.quality_labels(batch.anchor_labels, iou)
             result["rpn"] = (losses.objectness_loss(flat[batch.anchors], labels)
-                             + losses.delta_loss(found, batch.deltas))
+                             + losses.delta_loss(found, batch.deltas, giou))
         if heads:
             rois = draw_rois(network, batch, objectness, deltas, scenes, options)
     if heads:

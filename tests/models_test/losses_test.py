@@ -104,14 +104,15 @@ class OtherLossesTest(unittest.TestCase):
 
     def test_deltas(self):
         found = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.05]], requires_grad=True)
+        target = torch.zeros(2, 4)
         # Beyond beta: |d| - beta / 2; within: d^2 / (2 beta).
         expected = (1.0 - 0.5 / 9.0 + 0.05 ** 2 * 9.0 / 2.0) / 2
         # The first box is its target. The second lies beside it, no overlap: of their hull, 2 wide and as high as
         # the higher one, a piece over the lower one is in neither.
         height = math.exp(0.05)
         expected += 2.0 * (1.0 - (1.0 - (height - 1.0) / (2.0 * height)) / 2)
-        self.assertAlmostEqual(losses.delta_loss(found, torch.zeros(2, 4)).item(), expected, places=6)
-        none = losses.delta_loss(found[:0], torch.zeros(0, 4))
+        self.assertAlmostEqual(losses.delta_loss(found, target, losses.delta_overlaps(found, target)[1]).item(), expected, places=6)
+        none = losses.delta_loss(found[:0], target[:0], torch.zeros(0))
         none.backward()
         self.assertEqual(float(none), 0.0)
 

@@ -1,18 +1,20 @@
 """A run: that it learns, resumes exactly, keeps what is frozen, and says what is wrong."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
 import signal
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy
 import torch
 
 from models import config as configs
-from models import train
+from models import losses, train
 from models.data.store import StoreWriter, split_of
 from models.export import export
 from models.network import make_network
@@ -160,6 +162,25 @@ class LearningTest(unittest.TestCase):
         self.assertEqual(set(values), {"loss", "rpn", "instance", "final"})
         self.assertAlmostEqual(values["loss"], values["rpn"] + values["instance"] + 0.5 * values["final"],
                                places=5)
+
+    def test_a_step_weighs_shared_cells_and_labels_anchors_by_their_boxes(self):
+        scene = Scene(numpy.zeros((64, 64, 3), numpy.uint8), "pair", 0, 64, 64, [], list_order(2))
+        for x in (8, 20):
+            mask = numpy.zeros((64, 64), bool)
+            mask[10:50, x:x + 32] = True
+            scene.objects.append(SceneObject(mask))
+        samples = Loader(lambda: [scene, scene].__getitem__, configs.named("tiny"), 0, 0, 2, workers=0).take(2)
+        with mock.patch.object(losses, "objectness_loss", wraps=losses.objectness_loss) as objectness:
+            values = trainer_of("tiny").train_step(samples)
+        labels = objectness.call_args[0][1]
+        positive = labels[labels > 0]
+        self.assertTrue(0.5 < float(positive.min()) < float(positive.max()) < 1.0, positive)
+        self.assertEqual(len(positive), sum(len(s.deltas) for s in samples))
+        apart = [dataclasses.replace(s, shared=numpy.zeros_like(s.shared)) for s in samples]
+        single = trainer_of("tiny").train_step(apart)
+        self.assertAlmostEqual(single["rpn"], values["rpn"], places=6)
+        for name in ("instance", "final"):
+            self.assertGreater(abs(single[name] - values[name]), 1e-5)
 
     @unittest.skipUnless(train.has_cpu_bf16_gradients(), "this PyTorch has no bf16 gradient of ReLU6")
     def test_half_precision_gives_nearly_the_same_losses(self):
