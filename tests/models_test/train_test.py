@@ -150,11 +150,12 @@ class LearningTest(unittest.TestCase):
         for name, parts in (("tiny-lite", {"global", "rpn", "instance", "final"}),
                             ("tiny-arcnn", {"rpn", "final"}), ("tiny-arcnn-visible", {"rpn", "final"})):
             trainer, samples = trainer_of(name, images=60, clip=10.0), samples_of(name, 2)
-            history = [trainer.train_step(samples) for _ in range(16)]
+            history = [trainer.train_step(samples) for _ in range(24)]
             self.assertEqual(set(history[0]), parts | {"loss"})
-            for part in parts:
-                self.assertLess(history[-1][part], history[0][part], f"{name} {part}")
-            self.assertLess(history[-1]["loss"], 0.9 * history[0]["loss"], name)
+            # Each step draws RoIs of its own and one step's loss jumps by 15 %: four are averaged.
+            for part, most in [("loss", 0.9)] + [(part, 0.97) for part in sorted(parts)]:
+                first, last = (sum(step[part] for step in steps) / 4 for steps in (history[:4], history[-4:]))
+                self.assertLess(last, most * first, f"{name} {part}")
 
     def test_weights_of_the_losses(self):
         samples = samples_of("tiny", 2)
