@@ -49,17 +49,9 @@ def delta_overlaps(deltas: torch.Tensor, targets: torch.Tensor) -> Tuple[torch.T
     return iou, iou - (hull - union) / hull.clamp(min=1e-9)
 
 
-def quality_labels(labels: torch.Tensor, iou: torch.Tensor) -> torch.Tensor:
-    """Labels of sampled anchors (m), of which the p positive ones, 1, become (1 + IoU) / 2 of their boxes
-    as they are now, iou (p). Non-maximum suppression keeps the box of the largest objectness: it should be
-    the one that fits best."""
-    labels = labels.clone()
-    labels[labels > 0] = 0.5 + 0.5 * iou.detach()
-    return labels
-
-
 def objectness_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Binary cross entropy over the sampled anchors; both (m), labels 0 to 1."""
+    """Binary cross entropy over the sampled anchors; both (m), labels 0 to 1: the IoU of a positive anchor's
+    box, since NMS keeps the box of the largest objectness, which should be the one that fits best."""
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 

@@ -16,7 +16,8 @@ from models.scene import OUTSIDE, Scene, count_map, level_maps
 
 POSITIVE_IOU = 0.5  # an anchor or RoI at or above it belongs to its best object
 NEGATIVE_IOU = 0.3  # an anchor below it belongs to none; between the two it is left out
-SAMPLED_ANCHORS = 256  # per image, at most half of them positive
+SAMPLED_ANCHORS = 256  # that count per image, at most half of them positive
+NEGATIVE_POOL = 4096  # negative ones that those of an image are chosen from
 CELL = 4  # canvas pixels along a side of a cell of the global layers
 
 
@@ -36,9 +37,9 @@ class Sample:
     shared: numpy.ndarray  # (S, S) bool, pixels of more than one object: who is in front is decided there
     overlapping: numpy.ndarray  # (n) bool, whether the object has such pixels
     counts: numpy.ndarray  # (S/4, S/4) uint8, 0..K
-    anchors: numpy.ndarray  # (m) int64, the sampled anchors, positive ones first
-    anchor_labels: numpy.ndarray  # (m) float32, 1 positive, 0 negative
-    deltas: numpy.ndarray  # (p, 4) float32, for the p positive ones
+    positive: numpy.ndarray  # (p) int64, the sampled positive anchors
+    deltas: numpy.ndarray  # (p, 4) float32, from them to their objects
+    negative: numpy.ndarray  # (m) int64, negative anchors in random order, of which some will count
 
 
 def tight_box(mask: numpy.ndarray) -> Tuple[int, int, int, int]:
@@ -101,13 +102,29 @@ def assign_anchors(anchors: numpy.ndarray, boxes: numpy.ndarray) -> numpy.ndarra
     return owner
 
 
-def sample_anchors(owner: numpy.ndarray, random: numpy.random.Generator,
-                   count: int = SAMPLED_ANCHORS) -> Tuple[numpy.ndarray, numpy.ndarray]:
-    """Chooses at most `count` anchors, at most half of them positive: (positive, negative) indices."""
-    positive, negative = numpy.flatnonzero(owner >= 0), numpy.flatnonzero(owner == -1)
-    positive = random.permutation(positive)[:count // 2]
-    negative = random.permutation(negative)[:count - len(positive)]
-    return positive, negative
+def take_turns(owner: numpy.ndarray, weight: numpy.ndarray, random: numpy.random.Generator) -> numpy.ndarray:
+    """An order of entries, (m) their objects, in which every object comes once before any comes twice.
+
+    Within a turn objects are drawn by their weights (n): the order of their entries would favour those with many.
+    """
+    turns, seen = numpy.empty(len(owner), numpy.int64), {}
+    for k, i in enumerate(owner):
+        turns[k] = seen[i] = seen.get(i, -1) + 1
+    # The smallest of exponential times of these rates is drawn first, and so on: sampling without replacement.
+    times = random.exponential(size=len(weight)) / weight
+    return numpy.lexsort((times[owner], turns))
+
+
+def sample_anchors(owner: numpy.ndarray, random: numpy.random.Generator) -> Tuple[numpy.ndarray, numpy.ndarray]:
+    """Draws positive anchors, at most half of SAMPLED_ANCHORS, and negative ones, at most NEGATIVE_POOL.
+
+    Objects take turns: a large one has hundreds of positive anchors, a small one three, and drawn at random
+    those of the small one would hardly ever count.
+    """
+    positive = random.permutation(numpy.flatnonzero(owner >= 0))
+    weight = numpy.ones(int(owner.max(initial=-1)) + 1)
+    positive = positive[take_turns(owner[positive], weight, random)][:SAMPLED_ANCHORS // 2]
+    return positive, random.permutation(numpy.flatnonzero(owner == -1))[:NEGATIVE_POOL]
 
 
 def make_sample(scene: Scene, config: Config, anchors: numpy.ndarray,
@@ -135,13 +152,11 @@ def make_sample(scene: Scene, config: Config, anchors: numpy.ndarray,
     counts[inside] = count_map(scene)
     owner = assign_anchors(anchors, boxes)
     positive, negative = sample_anchors(owner, random)
-    labels = numpy.zeros(len(positive) + len(negative), numpy.float32)
-    labels[:len(positive)] = 1.0
     shared = counts > 1
     overlapping = ((levels != OUTSIDE) & shared).any(axis=(1, 2))
     return Sample(image, scene.width, scene.height, levels, boxes, shared, overlapping,
-                  cell_counts(counts, config.layers), numpy.concatenate((positive, negative)), labels,
-                  encode_boxes(anchors[positive], boxes[owner[positive]]))
+                  cell_counts(counts, config.layers), positive,
+                  encode_boxes(anchors[positive], boxes[owner[positive]]), negative)
 
 
 def roi_cells(pixels: numpy.ndarray, box: numpy.ndarray, side: int) -> numpy.ndarray:

@@ -11,7 +11,7 @@ import numpy
 import torch
 
 from models.config import Config
-from models.targets import POSITIVE_IOU, Sample, box_iou, roi_cells, roi_planes
+from models.targets import POSITIVE_IOU, Sample, box_iou, roi_cells, roi_planes, take_turns
 
 NEGATIVE_SHARE = 0.25  # of an image's RoIs: such that hold no object, or less than half of one
 OVERLAPPING_WEIGHT = 2.0  # of objects that overlap others when RoIs are drawn
@@ -36,10 +36,9 @@ class Batch:
 
     canvas: torch.Tensor  # (b, 3, S, S) normalised
     counts: torch.Tensor  # (b, S/4, S/4) int64
-    anchors: torch.Tensor  # (m) int64 into the b * g*g*A anchors of the batch
-    anchor_labels: torch.Tensor  # (m) float32
-    positive: torch.Tensor  # (p) int64 into the anchors of the batch
-    deltas: torch.Tensor  # (p, 4) float32
+    positive: List[torch.Tensor]  # (p) int64 into the b * g*g*A anchors of the batch
+    negative: List[torch.Tensor]  # (m) int64 likewise
+    deltas: torch.Tensor  # (p of all, 4) float32
     samples: List[Sample]
 
 
@@ -60,17 +59,15 @@ def collate(samples: List[Sample], config: Config, device: torch.device) -> Batc
     """Brings samples together on the device."""
     per_image = config.grid ** 2 * config.anchors_per_cell
 
-    def tensor(arrays: List[numpy.ndarray]) -> torch.Tensor:
-        return torch.from_numpy(numpy.concatenate(arrays)).to(device)
+    def tensors(indices: List[numpy.ndarray]) -> List[torch.Tensor]:
+        return [torch.from_numpy(own + i * per_image).to(device) for i, own in enumerate(indices)]
 
     images = torch.from_numpy(numpy.stack([s.image for s in samples])).to(device)
-    positive = [s.anchors[:len(s.deltas)] + i * per_image for i, s in enumerate(samples)]
     return Batch(
         canvas=normalise(images, [(s.width, s.height) for s in samples], config),
         counts=torch.from_numpy(numpy.stack([s.counts for s in samples]).astype(numpy.int64)).to(device),
-        anchors=tensor([s.anchors + i * per_image for i, s in enumerate(samples)]),
-        anchor_labels=tensor([s.anchor_labels for s in samples]),
-        positive=tensor(positive), deltas=tensor([s.deltas for s in samples]), samples=samples)
+        positive=tensors([s.positive for s in samples]), negative=tensors([s.negative for s in samples]),
+        deltas=torch.from_numpy(numpy.concatenate([s.deltas for s in samples])).to(device), samples=samples)
 
 
 def jitter(boxes: numpy.ndarray, side: int, random: numpy.random.Generator) -> numpy.ndarray:
@@ -87,19 +84,6 @@ def random_boxes(count: int, side: int, random: numpy.random.Generator) -> numpy
     sizes = side * numpy.exp(random.uniform(numpy.log(0.125), numpy.log(0.5), (count, 2)))
     low = random.uniform(0.0, 1.0, (count, 2)) * (side - sizes)
     return numpy.concatenate((low, low + sizes), axis=1).astype(numpy.float32)
-
-
-def _alternate(owner: numpy.ndarray, weight: numpy.ndarray, random: numpy.random.Generator) -> numpy.ndarray:
-    """An order of the entries in which every object comes once before any comes twice.
-
-    Within a turn objects are drawn by their weights (n): the order of their entries would favour those with many.
-    """
-    turns, seen = numpy.empty(len(owner), numpy.int64), {}
-    for k, i in enumerate(owner):
-        turns[k] = seen[i] = seen.get(i, -1) + 1
-    # The smallest of exponential times of these rates is drawn first, and so on: sampling without replacement.
-    times = random.exponential(size=len(weight)) / weight
-    return numpy.lexsort((times[owner], turns))
 
 
 def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Config,
@@ -124,7 +108,7 @@ def sample_rois(sample: Sample, proposals: numpy.ndarray, count: int, config: Co
         owner = numpy.full(len(candidates), -1, numpy.int64)
     positive = random.permutation(numpy.flatnonzero(owner >= 0))
     weight = numpy.where(sample.overlapping, OVERLAPPING_WEIGHT, 1.0)
-    positive = positive[_alternate(owner[positive], weight, random)][:wanted]
+    positive = positive[take_turns(owner[positive], weight, random)][:wanted]
     # Proposals first: they are the boxes that the heads will really be asked about.
     negative = numpy.flatnonzero(owner < 0)
     own = negative < len(proposals)

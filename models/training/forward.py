@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from models import losses
 from models.config import Config
 from models.proposals import propose
+from models.targets import SAMPLED_ANCHORS
 from models.training.batches import Batch, roi_random, roi_targets, sample_rois
 from models.training.roi_align import align
 
@@ -55,6 +56,32 @@ def draw_rois(network: nn.Module, batch: Batch, objectness: torch.Tensor, deltas
         planes.append(targets[0])
         shared.append(targets[1])
     return tuple(torch.from_numpy(numpy.concatenate(v)).to(objectness.device) for v in (boxes, planes, shared))
+
+
+@torch.no_grad()
+def choose_negatives(logits: torch.Tensor, pool: torch.Tensor, count: int) -> torch.Tensor:
+    """At most `count` of an image's negative anchors, pool (m) int64 in random order; logits of all anchors.
+
+    Half of them are the pool's first ones, the other half the surest of the rest: most of the canvas is
+    plain background, from which nothing is learnt any more.
+    """
+    first = count - count // 2
+    rest = pool[first:]
+    order = torch.sort(logits[rest], descending=True, stable=True)[1]
+    return torch.cat((pool[:first], rest[order[:count // 2]]))
+
+
+def _proposal_loss(config: Config, batch: Batch, objectness: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
+    """l_R: a positive anchor's label is the IoU of its box as it is now, a negative one's 0."""
+    logits, rows = flatten_rpn(config, objectness, deltas)
+    positive = torch.cat(batch.positive)
+    found = rows[positive]
+    iou, giou = losses.delta_overlaps(found, batch.deltas)
+    negative = torch.cat([choose_negatives(logits, pool, SAMPLED_ANCHORS - len(own))
+                          for own, pool in zip(batch.positive, batch.negative)])
+    labels = torch.cat((iou.detach(), torch.zeros_like(negative, dtype=iou.dtype)))
+    return (losses.objectness_loss(logits[torch.cat((positive, negative))], labels)
+            + losses.delta_loss(found, batch.deltas, giou))
 
 
 def _float32(device: torch.device):
@@ -128,12 +155,7 @@ def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
     with _float32(device):
         objectness, deltas = objectness.float(), deltas.float()
         if "rpn" in wanted:
-            flat, rows = flatten_rpn(network.config, objectness, deltas)
-            found = rows[batch.positive]
-            iou, giou = losses.delta_overlaps(found, batch.deltas)
-            labels = losses.quality_labels(batch.anchor_labels, iou)
-            result["rpn"] = (losses.objectness_loss(flat[batch.anchors], labels)
-                             + losses.delta_loss(found, batch.deltas, giou))
+            result["rpn"] = _proposal_loss(network.config, batch, objectness, deltas)
         if heads:
             rois = draw_rois(network, batch, objectness, deltas, scenes, options)
     if heads:

@@ -128,10 +128,6 @@ class OtherLossesTest(unittest.TestCase):
         iou, giou = losses.delta_overlaps(torch.tensor([[2.0, 0.0, 0.0, 0.0]]), torch.zeros(1, 4))
         self.assertEqual((iou.item(), round(giou.item(), 6)), (0.0, round(-1 / 3, 6)))
 
-    def test_better_boxes_are_to_be_surer(self):
-        labels = losses.quality_labels(torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0]), torch.tensor([0.5, 1.0, 0.0]))
-        self.assertEqual(labels.tolist(), [0.75, 1.0, 0.0, 0.5, 0.0])
-
     def test_objectness(self):
         value = losses.objectness_loss(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 0.0]))
         self.assertAlmostEqual(float(value), (math.log(2.0) + 2.0 + math.log1p(math.exp(-2.0))) / 2, places=6)

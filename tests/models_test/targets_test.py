@@ -15,7 +15,7 @@ from models.scene import OUTSIDE, Scene, SceneObject, list_order
 from models.targets import (TargetError, assign_anchors, box_iou, cell_counts, encode_boxes, make_sample,
                             roi_planes, sample_anchors, tight_box)
 from models.training.batches import collate, normalise, roi_random, roi_targets, sample_rois
-from models.training.forward import encode, flatten_rpn
+from models.training.forward import choose_negatives, encode, flatten_rpn
 from models.training.roi_align import align
 from models.training.trainer import initialise_weights
 
@@ -70,7 +70,7 @@ class SampleTest(unittest.TestCase):
         self.assertEqual(sample.boxes.tolist(), [[10, 10, 30, 30]])
         empty = sample_of(drawn_scene([]))
         self.assertEqual((empty.boxes.shape, empty.levels.shape, len(empty.deltas)), ((0, 4), (0, 64, 64), 0))
-        self.assertEqual(float(empty.anchor_labels.sum()), 0.0)
+        self.assertEqual((len(empty.positive), len(empty.negative)), (0, 240))
 
     def test_what_does_not_fit_is_refused(self):
         with self.assertRaisesRegex(TargetError, "at most 64, found 65x40"):
@@ -101,12 +101,21 @@ class AnchorTest(unittest.TestCase):
     def test_sampling_is_bounded_and_a_function_of_the_generator(self):
         owner = numpy.array([0] * 300 + [-1] * 900 + [-2] * 50)
         positive, negative = sample_anchors(owner, numpy.random.default_rng(3))
-        self.assertEqual((len(positive), len(negative)), (128, 128))
+        self.assertEqual((len(positive), len(negative)), (128, 900))
         self.assertTrue((owner[positive] >= 0).all() and (owner[negative] == -1).all())
         again = sample_anchors(owner, numpy.random.default_rng(3))
         self.assertTrue(numpy.array_equal(positive, again[0]) and numpy.array_equal(negative, again[1]))
         positive, negative = sample_anchors(owner[295:], numpy.random.default_rng(3))
-        self.assertEqual((len(positive), len(negative)), (5, 251))
+        self.assertEqual((len(positive), len(negative)), (5, 900))
+        self.assertEqual(len(sample_anchors(numpy.full(9000, -1), numpy.random.default_rng(3))[1]), 4096)
+
+    def test_every_object_has_its_share_of_the_positive_anchors(self):
+        owner = numpy.array([2] * 3 + [0] * 200 + [-1] * 900 + [1] * 97)
+        positive, _ = sample_anchors(owner, numpy.random.default_rng(0))
+        counts = numpy.bincount(owner[positive])
+        # The smallest gives all that it has; the others share the rest, the odd one goes to either.
+        self.assertEqual((int(counts[2]), sorted(counts[:2].tolist())), (3, [62, 63]))
+        self.assertEqual(len(set(positive.tolist())), 128)
 
     def test_deltas_invert_the_decoder(self):
         anchors = torch.tensor([[20.0, 20, 16, 8], [30, 40, 10, 40]])
@@ -228,11 +237,21 @@ class BatchTest(unittest.TestCase):
         samples = [sample_of(drawn_scene([(4, 4, 24, 24)])),
                    sample_of(drawn_scene([(30, 30, 60, 62)]), seed=1)]
         batch = collate(samples, config, torch.device("cpu"))
-        per_image, first = config.grid ** 2 * config.anchors_per_cell, len(samples[0].anchors)
-        self.assertTrue(numpy.array_equal(batch.anchors[first:].numpy(), samples[1].anchors + per_image))
-        # In one order, so that labels and deltas of positive anchors belong together.
-        self.assertTrue(torch.equal(batch.anchors[batch.anchor_labels == 1], batch.positive))
-        self.assertEqual(len(batch.positive), len(batch.deltas))
+        per_image = config.grid ** 2 * config.anchors_per_cell
+        for field in ("positive", "negative"):
+            for i, (found, sample) in enumerate(zip(getattr(batch, field), samples)):
+                self.assertTrue(numpy.array_equal(found.numpy(), getattr(sample, field) + i * per_image))
+        # In one order, so that anchors and deltas belong together.
+        self.assertTrue(numpy.array_equal(batch.deltas.numpy(), numpy.concatenate([s.deltas for s in samples])))
+        self.assertEqual(sum(len(found) for found in batch.positive), len(batch.deltas))
+
+    def test_half_of_the_negatives_are_the_surest_that_are_left(self):
+        logits = torch.tensor([0.0, 5.0, 1.0, 4.0, 3.0, 9.0, 2.0, 4.0])
+        pool = torch.tensor([1, 0, 2, 3, 4, 6, 7])  # the fifth anchor is not among them
+        self.assertEqual(choose_negatives(logits, pool, 5).tolist(), [1, 0, 2, 3, 7])
+        self.assertEqual(choose_negatives(logits, pool, 4).tolist(), [1, 0, 3, 7])
+        self.assertEqual(choose_negatives(logits, pool[:3], 8).tolist(), [1, 0, 2])
+        self.assertEqual(choose_negatives(logits, pool[:0], 8).tolist(), [])
 
 
 class TrainingPassTest(unittest.TestCase):

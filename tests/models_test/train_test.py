@@ -20,7 +20,7 @@ from models.export import export
 from models.network import make_network
 from models.scene import Scene, SceneObject, list_order
 from models.seeding import seed_weights
-from models.training import checkpoint
+from models.training import checkpoint, forward
 from models.training.folding import fold
 from models.training.forward import encode
 from models.training.loader import Loader, LoaderError
@@ -171,14 +171,19 @@ class LearningTest(unittest.TestCase):
             mask[10:50, x:x + 32] = True
             scene.objects.append(SceneObject(mask))
         samples = Loader(lambda: [scene, scene].__getitem__, configs.named("tiny"), 0, 0, 2, workers=0).take(2)
-        with mock.patch.object(losses, "objectness_loss", wraps=losses.objectness_loss) as objectness:
+        with mock.patch.object(losses, "objectness_loss", wraps=losses.objectness_loss) as objectness, \
+                mock.patch.object(forward, "SAMPLED_ANCHORS", len(samples[1].positive) + 40):
             values = trainer_of("tiny").train_step(samples)
-        labels = objectness.call_args[0][1]
-        positive = labels[labels > 0]
-        self.assertTrue(0.5 < float(positive.min()) < float(positive.max()) < 1.0, positive)
-        self.assertEqual(len(positive), sum(len(s.deltas) for s in samples))
-        apart = [dataclasses.replace(s, shared=numpy.zeros_like(s.shared)) for s in samples]
-        single = trainer_of("tiny").train_step(apart)
+            apart = [dataclasses.replace(s, shared=numpy.zeros_like(s.shared)) for s in samples]
+            single = trainer_of("tiny").train_step(apart)
+        logits, labels = (v.detach() for v in objectness.call_args_list[0][0])
+        count = sum(len(s.deltas) for s in samples)
+        # The network is new: its boxes are the anchors, which have an IoU of at least a half.
+        self.assertTrue(0.4 < float(labels[:count].min()) < float(labels[:count].max()) < 1.0, labels)
+        self.assertEqual(float(labels[count:].abs().max()), 0.0)
+        # Both images are one: of the 40 negative anchors of the second, the last 20 are the surest.
+        drawn, surest = logits[-40:-20], logits[-20:]
+        self.assertGreater(float(surest.min()), float(drawn.median()))
         self.assertAlmostEqual(single["rpn"], values["rpn"], places=6)
         for name in ("instance", "final"):
             self.assertGreater(abs(single[name] - values[name]), 1e-5)
@@ -320,7 +325,7 @@ class LoaderTest(unittest.TestCase):
         ahead = Loader(source, config, 5, 3, 9, workers=2)
         try:
             for a, b in zip(here.take(6), ahead.take(6)):
-                for field in ("image", "levels", "boxes", "counts", "anchors", "anchor_labels", "deltas"):
+                for field in ("image", "levels", "boxes", "counts", "positive", "deltas", "negative"):
                     self.assertTrue(numpy.array_equal(getattr(a, field), getattr(b, field)), field)
         finally:
             ahead.close()
