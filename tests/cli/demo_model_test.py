@@ -8,8 +8,8 @@ from support import ROOT, CliTest
 MODEL = ROOT / "models" / "demo"
 SAMPLES = ROOT / "samples"
 # Well below what the card says: other instruction sets may move single pixels, not the figure.
-LEAST_BEST_IOU = 0.60
-LEAST_ORDER = 0.7
+LEAST_BEST_IOU = 0.65
+LEAST_ORDER = 0.75
 
 
 class DemoModelTest(CliTest):

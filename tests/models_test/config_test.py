@@ -53,9 +53,9 @@ class ConfigTest(unittest.TestCase):
         """Files in use carry these bytes; a change would make them another network's."""
         hashes = {
             "tiny": "50c65770580084568e3aa7c37c9607f61b6e5513f181c4c14fd3b826568e989c",
-            "demo": "07a4d1f768d9eb3bb4cd6e0e6aa65e839b375cf06783b669eb3d8a3275c02c48",
-            "demo-arcnn": "a772e70156fdcf446cde0a34d675e9ec4363d0480c8871b555b4ee280a4d9416",
-            "demo-arcnn-visible": "cf33dc35e7065a932aade3f7d59977e8d632393d150a698163a959abd152faad",
+            "demo": "d875fc3b94b1b62d055b51f622bf92fb3e11d03e8f73332572db4b8421fb22ff",
+            "demo-arcnn": "9061ee42a7bdc93857feae7111533a6dbb94ca5d204a87df5d667b9caa9b7b10",
+            "demo-arcnn-visible": "0f456241f7a5a1a640965d002f95e1d5bfea6ecf70a7e0ac806346dfd7dd8deb",
         }
         for name, found in hashes.items():
             self.assertEqual(configs.named(name).sha256(), found, name)
@@ -67,6 +67,7 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual((demo.feature_channels, demo.head_channels, demo.stem_channels, demo.blocks),
                          (64, 64, 32, (1, 2, 2, 3, 3, 4, 1)))
         self.assertEqual((demo.rpn_channels, demo.rpn_stride, demo.grid), (128, 8, 48))
+        self.assertEqual((demo.pre_nms, demo.nms_iou), (6000, 0.65))
         self.assertEqual((demo.mean, demo.std, demo.bn_eps), ((127.0,) * 3, (128.0,) * 3, 1e-3))
 
     def test_baselines_differ_from_demo_in_nothing_else(self):
