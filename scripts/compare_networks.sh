@@ -37,10 +37,12 @@ train() {
   "$sln" import "$out/$name/model.onnx" -o "$out/$name/model.safetensors" --verify
 }
 
-# start COMMAND...: runs it beside others, as soon as fewer than $jobs of them run
+# start COMMAND...: runs it beside others, as soon as fewer than $jobs of them run; nothing more once one has failed
 started=()
+failed=0
 start() {
-  while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || true; done
+  while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || failed=1; done
+  [ $failed = 0 ] || return 0
   ("$@") &
   started+=($!)
 }
@@ -57,7 +59,6 @@ start train sln demo
 start train sln-no-global demo --lambda-g 0
 start train arcnn demo-arcnn
 start train arcnn-visible demo-arcnn-visible
-failed=0
 for process in "${started[@]}"; do wait "$process" || failed=1; done
 [ $failed = 0 ] || { echo "$0: not all networks are trained, see train.log of each in $out" >&2; exit 1; }
 
