@@ -4,7 +4,7 @@
 # Trains SLN, SLN without the loss of its global layers, ARCNN, and ARCNN with a visible mask on the same scenes by the same
 # schedule, runs each on the same scenes of unseen pictures by the paper's protocol, and compares the others with SLN, and its
 # refined planes with the unrefined ones. STORE: from models.data.collect. Started again it goes on where it was stopped. In OUT:
-# a folder per network with its log, scenes/, and comparison.txt. Takes some 7 hours on 2 cores. Networks are trained side by side,
+# a folder per network with its log, scenes/, and comparison.txt. Takes 7 to 9 hours on 2 cores. Networks are trained side by side,
 # a thread each: two trainings of one thread go through a sixth more images than one of two threads.
 # Environment: IMAGES (40000, per network), CANVAS (256, the networks' side), SCENES (500), SIDE (512 px, of the test scenes),
 # JOBS (as many trainings at a time as there are cores, at most 4), PYTHON (/usr/bin/python3), SLN_CLI (build/release/apps/sln)
