@@ -23,6 +23,7 @@ import torch  # noqa: E402
 from models import config as configs  # noqa: E402
 from models.training import checkpoint  # noqa: E402
 from models.training.loader import LoaderError  # noqa: E402
+from models.training.memory import keep_freed_memory  # noqa: E402
 from models.training.optimiser import ENCODER_SHARE, RECIPES  # noqa: E402
 from models.training.sources import AnnotatedSource, ComposedSource  # noqa: E402
 from models.training.trainer import (Options, Pace, Run, Trainer, TrainingError,  # noqa: E402
@@ -238,6 +239,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             print(f"error: --{name.replace('_', '-')}: expected at least {least}, "
                   f"found {getattr(options, name)}", file=sys.stderr)
             return 1
+    keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     try:

@@ -11,6 +11,7 @@ from models.config import Config
 from models.proposals import make_anchors
 from models.targets import Sample, make_sample
 from models.training.batches import anchor_random
+from models.training.memory import keep_freed_memory
 
 AHEAD = 48  # samples that a process keeps ready
 WAIT = 5.0  # seconds between looks at whether the other side still lives
@@ -42,6 +43,7 @@ def _work(make_source, config: Config, seed: int, first: int, stride: int, end: 
     import torch
     torch.set_num_threads(1)
     os.nice(NICENESS)
+    keep_freed_memory()
     # A signal to the whole group is the trainer's to answer: it may still need scenes for its last step.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
