@@ -126,12 +126,13 @@ std::string differences_table(const Report& report) {
   std::string text = "second minus first, with 95 % paired bootstrap intervals (" + std::to_string(report.resamples) +
                      " resamples of the images)\n" + row("", "first", "second", "difference", "low", "high");
   for (size_t f = 0; f < kFigures; ++f) {
+    const std::optional<double>&first = report.files[0].figures[f], &second = report.files[1].figures[f];
+    if (!first && !second) continue;
     const std::optional<Interval>& one = report.intervals[f];
-    if (!one) continue;
-    std::string line =
-        row(kFigureKeys[f], report.files[0].figures[f], report.files[1].figures[f],
-            std::optional<double>(one->difference), std::optional<double>(one->low), std::optional<double>(one->high));
-    if (!one->shown()) line.insert(line.size() - 1, "  no difference shown");
+    const auto part = [&](double Interval::*value) { return one ? std::optional((*one).*value) : std::nullopt; };
+    std::string line = row(kFigureKeys[f], first, second, part(&Interval::difference), part(&Interval::low),
+                           part(&Interval::high));
+    if (one && !one->shown()) line.insert(line.size() - 1, "  no difference shown");
     text += line;
   }
   return text;

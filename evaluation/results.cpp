@@ -119,6 +119,15 @@ void decode_levels(const RawDetection& raw, const std::string& where, Detection&
          " pixels of \"segmentation\", found ", area, " pixels, ", intersection_area(all, amodal), " of them in it");
 }
 
+// The visible part is level 0.
+void check_visible(const Detection& detection, const std::string& where) {
+  const Mask& first = detection.levels.front();
+  const int64_t common = intersection_area(detection.visible, first);
+  if (common != first.area || common != detection.visible.area)
+    fail(ErrorKind::kFormat, where, ".visible_segmentation: expected the ", first.area,
+         " pixels of level_segmentations[0], found ", detection.visible.area, " pixels, ", common, " of them in it");
+}
+
 Detection decode_detection(const RawDetection& raw, const AnnotatedImage& image, const Results& results) {
   const std::string where = place(results.file, raw.entry);
   Detection detection;
@@ -130,6 +139,7 @@ Detection decode_detection(const RawDetection& raw, const AnnotatedImage& image,
   detection.visible = raw.visible.is_null()
                           ? detection.levels.front()
                           : parse_segmentation(raw.visible, image.width, image.height, where + ".visible_segmentation");
+  if (results.levels) check_visible(detection, where);
   detection.hidden = subtract(detection.amodal, detection.visible);
   return detection;
 }

@@ -15,7 +15,7 @@ Rle = Dict[str, Any]  # {"size": [height, width], "counts": text, or a list of r
 FIRST_CHARACTER = 48
 LONGEST = 13  # groups of 5 bits that an int64 may take
 POLYGON_SCALE = 5.0  # the rule's grid is 5 times finer than the pixels
-FARTHEST = 1e6  # pixels; the walk's cost grows with the outline, so that a typing error must not run on
+FARTHEST = 1e5  # pixels; the walk's cost grows with the outline, so that a typing error must not run on
 SHORTEST_POLYGON = 6  # numbers: three corners
 LONGEST_SIDE = 65535  # pixels, as in the engine
 

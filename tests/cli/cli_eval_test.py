@@ -82,6 +82,26 @@ class Eval(CliTest):
         same = self.report("-r", SCENES / "results.json", "-r", SCENES / "results.json", "--resamples", "20")
         self.assertFalse(any(same["differences"][key]["shown"] for key in KEYS))
 
+    def test_what_one_of_two_files_lacks_is_in_the_table(self):
+        for first, second in (("results.json", "plain.json"), ("plain.json", "results.json")):
+            result = self.eval("-r", SCENES / first, "-r", SCENES / second, "--resamples", "20")
+            self.assert_done(result)
+            rows = [line.split() for line in result.stdout.split("second minus first")[1].splitlines()]
+            row = next(row for row in rows if row[:1] == ["order_accuracy_decided"])
+            absent = 2 if second == "plain.json" else 1
+            self.assertEqual(["-"] * 4, [row[absent]] + row[3:])
+            self.assertRegex(row[3 - absent], r"^0\.\d+$")
+
+    def test_a_visible_mask_that_is_not_level_0_is_an_error(self):
+        entries = json.loads((SCENES / "results.json").read_text())
+        place = next(i for i, entry in enumerate(entries)
+                     if entry["visible_segmentation"] != entry["segmentation"] and entry["score"] > 0.5)
+        entries[place]["visible_segmentation"] = entries[place]["segmentation"]
+        path = self.scratch / "wrong.json"
+        path.write_text(json.dumps(entries))
+        self.assert_fails(1, self.eval("-r", path), "wrong.json", f"entry {place}.visible_segmentation",
+                          "expected the", "level_segmentations[0]", "found")
+
     def test_without_level_masks_order_is_absent(self):
         result = self.eval("-r", SCENES / "plain.json")
         self.assert_done(result)

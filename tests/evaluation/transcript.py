@@ -128,8 +128,10 @@ class Image:
                 for front, behind in self.pairs:
                     if behind == number and region["rate"] != 0:
                         region["hidden"] |= amodal & self.regions[front]["amodal"]
+        region["hidden"] = region["hidden"] & amodal
         if region["visible"] is None:
             region["visible"] = amodal & ~region["hidden"]
+        region["visible"] = region["visible"] & amodal
         if region["rate"] is None:
             region["rate"] = region["hidden"].sum() / amodal.sum() if amodal.any() else 0.
 

@@ -8,6 +8,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import make_fixtures  # noqa: E402
+import transcript  # noqa: E402
 
 
 def stored(name):
@@ -26,7 +27,13 @@ class Fixtures(unittest.TestCase):
         self.assertLess(len(set(scores)), len(scores) // 4)
         self.assertLess(min(scores), 0)
         regions = [region for annotation in annotations["annotations"] for region in annotation["regions"]]
-        self.assertTrue({0, 0.00001, 0.25, 1} <= {region["occlude_rate"] for region in regions})
+        self.assertTrue({0, 0.00001, 0.25, 1} <= {region.get("occlude_rate") for region in regions})
+        sizes = {image["id"]: (image["height"], image["width"]) for image in annotations["images"]}
+        beyond = [annotation["image_id"] for annotation in annotations["annotations"]
+                  for region in annotation["regions"] if "invisible_mask" in region and
+                  (transcript.mask_of(region["invisible_mask"], *sizes[annotation["image_id"]])
+                   & ~transcript.mask_of(region["segmentation"], *sizes[annotation["image_id"]])).any()]
+        self.assertEqual(1, len(beyond))
         self.assertIn([], [annotation["regions"] for annotation in annotations["annotations"]])
         self.assertEqual(1, sum(region.get("iscrowd", 0) for region in regions))
         self.assertEqual(len(annotations["images"]) - 1, len(annotations["annotations"]))
