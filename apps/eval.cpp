@@ -115,10 +115,10 @@ File evaluate(const std::string& path, const evaluation::Dataset& dataset, const
 }
 
 // Refuses a file that is to be written over another one of the command line.
-void check_distinct(const EvalArguments& arguments, const std::string& json) {
+void check_distinct(const EvalArguments& arguments, const std::string& json, const std::string& csv) {
   std::vector<std::string> others = arguments.results;
   others.push_back(arguments.annotations);
-  for (const std::string& path : {arguments.csv, json}) {
+  for (const std::string& path : {csv, json}) {
     if (path.empty()) continue;
     for (const std::string& other : others) {
       std::error_code none;
@@ -144,9 +144,12 @@ int eval(const EvalArguments& arguments) {
   Outputs outputs;
   const bool to_stdout =
       arguments.json_given && (arguments.json.empty() || arguments.json[0].empty() || arguments.json[0] == "-");
-  check_distinct(arguments, arguments.json_given && !to_stdout ? arguments.json[0] : "");
-  if (arguments.json_given && !to_stdout) outputs.json = std::make_unique<PendingFile>(arguments.json[0]);
-  if (!arguments.csv.empty()) outputs.csv = std::make_unique<PendingFile>(arguments.csv);
+  if (to_stdout && arguments.csv == "-") fail("--json, --csv: expected one of them on standard output, found both");
+  const std::string json = arguments.json_given && !to_stdout ? arguments.json[0] : "";
+  const std::string csv = arguments.csv == "-" ? "" : arguments.csv;
+  check_distinct(arguments, json, csv);
+  if (!json.empty()) outputs.json = std::make_unique<PendingFile>(json);
+  if (!csv.empty()) outputs.csv = std::make_unique<PendingFile>(csv);
 
   const std::string text = read_file(arguments.annotations);
   const evaluation::Dataset dataset = evaluation::parse_dataset(text, arguments.annotations, arguments.author);
@@ -163,11 +166,10 @@ int eval(const EvalArguments& arguments) {
   }
   for (const File& file : files) report.files.push_back(file.report);
 
+  std::string lines = evaluation::csv_header();
+  for (const File& file : files) lines += evaluation::csv_lines(dataset, file.report, file.tallies, options);
   if (outputs.csv != nullptr) {
-    outputs.csv->append(evaluation::csv_header());
-    for (const File& file : files) {
-      outputs.csv->append(evaluation::csv_lines(dataset, file.report, file.tallies, options));
-    }
+    outputs.csv->append(lines);
     outputs.csv->finish();
   }
   if (outputs.json != nullptr) {
@@ -176,7 +178,7 @@ int eval(const EvalArguments& arguments) {
   }
   if (outputs.csv != nullptr) outputs.csv->commit();
   if (outputs.json != nullptr) outputs.json->commit();
-  print(to_stdout ? evaluation::json_of(report) : evaluation::table_of(report));
+  print(to_stdout ? evaluation::json_of(report) : arguments.csv == "-" ? lines : evaluation::table_of(report));
   return kExitDone;
 }
 
@@ -208,7 +210,9 @@ void add_eval(CLI::App* app, int* status) {
           ->add_option("--json", arguments->json,
                        "Write the report as JSON to a file, or instead of the tables to standard output")
           ->expected(0, 1);
-  command->add_option("--csv", arguments->csv, "Write one line per image and results file");
+  command->add_option(
+      "--csv", arguments->csv,
+      "Write one line per image and results file, to a file, or with - instead of the tables to standard output");
   command->add_option("--resamples", arguments->resamples, "Resamples behind the intervals of two files")
       ->capture_default_str();
   command->add_option("--threads", arguments->threads, "Threads, 1 to 256 (default: the machine's cores)");

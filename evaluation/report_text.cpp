@@ -130,8 +130,8 @@ std::string differences_table(const Report& report) {
     if (!first && !second) continue;
     const std::optional<Interval>& one = report.intervals[f];
     const auto part = [&](double Interval::*value) { return one ? std::optional((*one).*value) : std::nullopt; };
-    std::string line = row(kFigureKeys[f], first, second, part(&Interval::difference), part(&Interval::low),
-                           part(&Interval::high));
+    std::string line =
+        row(kFigureKeys[f], first, second, part(&Interval::difference), part(&Interval::low), part(&Interval::high));
     if (one && !one->shown()) line.insert(line.size() - 1, "  no difference shown");
     text += line;
   }

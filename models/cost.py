@@ -51,11 +51,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m models.cost", description=__doc__)
     parser.add_argument("config", nargs="*", default=["demo", "demo-arcnn", "demo-arcnn-visible"],
                         metavar="CONFIG", help="default: demo and the baselines beside it")
-    names, first = parser.parse_args(arguments).config, None
+    parser.add_argument("--side", type=int, metavar="PX", help="the canvas' side (default: the config's)")
+    options = parser.parse_args(arguments)
+    names, first = options.config, None
     print(f"{'config':20} {'parameters':>12} {'GMAC':>9} {'of maps':>9} {'of RoIs':>9}  against {names[0]}")
     for name in names:
         try:
-            found = cost(configs.named(name))
+            found = cost(configs.named(name, options.side))
         except configs.ConfigError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

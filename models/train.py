@@ -247,13 +247,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if options.device == "cuda" and not torch.cuda.is_available():
             raise TrainingError("--device: expected a GPU that PyTorch can use, found none")
         device = torch.device(options.device)
-        trainer = make_trainer(options, device)
-        source = make_source(options, trainer.network.config.side, trainer.options.seed)
-        scenes = source.validation(options.validation_scenes)
-        pace = Pace(options.out, options.workers, options.log_every, options.validate_every,
-                    options.checkpoint_minutes, options.stop_at)
-        print(f"{options.config}: {trainer.options}", flush=True)
-        Run(trainer, source, scenes, pace).go()
+        with checkpoint.held(options.out):
+            trainer = make_trainer(options, device)
+            source = make_source(options, trainer.network.config.side, trainer.options.seed)
+            scenes = source.validation(options.validation_scenes)
+            pace = Pace(options.out, options.workers, options.log_every, options.validate_every,
+                        options.checkpoint_minutes, options.stop_at)
+            print(f"{options.config}: {trainer.options}", flush=True)
+            Run(trainer, source, scenes, pace).go()
     except (configs.ConfigError, checkpoint.CheckpointError, TrainingError, LoaderError, ValueError,
             OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -3,8 +3,9 @@
 #
 # Trains SLN, SLN without the loss of its global layers, ARCNN, and ARCNN with a visible mask on the same scenes by the same
 # schedule, runs each on the same scenes of unseen pictures by the paper's protocol, and compares the others with SLN, and its
-# refined planes with the unrefined ones. STORE: from models.data.collect. Started again it goes on where it was stopped. In OUT:
-# a folder per network with its log, scenes/, and comparison.txt. Takes 7 to 9 hours on 2 cores. Networks are trained side by side,
+# refined planes with the unrefined ones. STORE: from models.data.collect. Started again it goes on where it was stopped (SIGTERM or
+# Ctrl-C, which its trainings take as well), with the settings it began with. In OUT: a folder per network with its log, scenes/,
+# comparison.md, the table, and comparison.txt, all that sln eval says. Takes 7 to 9 hours on 2 cores. Networks are trained side by side,
 # a thread each: two trainings of one thread go through a sixth more images than one of two threads.
 # Environment: IMAGES (40000, per network), CANVAS (256, the networks' side), SCENES (500), SIDE (512 px, of the test scenes),
 # JOBS (as many trainings at a time as there are cores, at most 4), PYTHON (/usr/bin/python3), SLN_CLI (build/release/apps/sln)
@@ -19,9 +20,33 @@ sln=$(realpath "${SLN_CLI:-build/release/apps/sln}")
 threads=$(nproc)
 jobs=${JOBS:-$((threads < 4 ? threads : 4))}
 canvas=${CANVAS:-256}
+scenes=${SCENES:-500}
+side=${SIDE:-512}
 recipe=(--images "${IMAGES:-40000}" --batch 8 --rate 1.5e-3 --frozen-stages 2 --seed 0 --pretrained)
 
+# What is there already was made with the settings of its time.
+settings="training: ${recipe[*]} --side $canvas; test scenes: $scenes of $side px; store: $(sha256sum "$store/index.json" | cut -c 1-12)"
+if [ -f "$out/settings" ] && [ "$(cat "$out/settings")" != "$settings" ]; then
+  printf '%s: expected the settings of what is there,\n  %s\nfound\n  %s\n' "$out" "$(cat "$out/settings")" "$settings" >&2
+  exit 1
+fi
+echo "$settings" > "$out/settings"
+
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
+
+# A training that is told to stop ends its step and saves; only then is it at its end.
+run_to_its_end() {
+  "$@" &
+  local process=$! status=0
+  trap 'kill -TERM "$process" 2> /dev/null || true' TERM INT
+  wait "$process" || status=$?
+  while kill -0 "$process" 2> /dev/null; do
+    status=0
+    wait "$process" || status=$?
+  done
+  trap - TERM INT
+  return "$status"
+}
 
 # train NAME CONFIG [ARGUMENT...]: OUT/NAME/model.safetensors
 train() {
@@ -30,7 +55,7 @@ train() {
   [ -f "$out/$name/model.safetensors" ] && return
   mkdir -p "$out/$name"
   step "train $name, progress in $out/$name/train.log"
-  "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" --side "$canvas" "${recipe[@]}" "$@" \
+  run_to_its_end "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" --side "$canvas" "${recipe[@]}" "$@" \
     --threads $((threads > jobs ? threads / jobs : 1)) --validation-scenes 0 --checkpoint-minutes 5 --resume >> "$out/$name/train.log" 2>&1
   if tail -n 1 "$out/$name/train.log" | grep -q "^stopped by"; then return 1; fi
   "$python" -m models.export --config "$config" --side "$canvas" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
@@ -40,6 +65,14 @@ train() {
 # start COMMAND...: runs it beside others, as soon as fewer than $jobs of them run; nothing more once one has failed
 started=()
 failed=0
+stop() {
+  trap '' TERM INT
+  for process in "${started[@]}"; do kill -TERM "$process" 2> /dev/null || true; done
+  wait
+  echo "$0: stopped; started again it goes on" >&2
+  exit 143
+}
+trap stop TERM INT
 start() {
   while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || failed=1; done
   [ $failed = 0 ] || return 0
@@ -60,11 +93,12 @@ start train sln-no-global demo --lambda-g 0
 start train arcnn demo-arcnn
 start train arcnn-visible demo-arcnn-visible
 for process in "${started[@]}"; do wait "$process" || failed=1; done
+trap - TERM INT
 [ $failed = 0 ] || { echo "$0: not all networks are trained, see train.log of each in $out" >&2; exit 1; }
 
 step "test scenes"
 [ -f "$out/scenes/annotations.json" ] ||
-  "$python" -m models.data.compose -o "$out/scenes" -n "${SCENES:-500}" --store "$store" --split test --side "${SIDE:-512}" --seed 1 --format jpg
+  "$python" -m models.data.compose -o "$out/scenes" -n "$scenes" --store "$store" --split test --side "$side" --seed 1 --format jpg
 
 step "run"
 for name in sln sln-no-global arcnn arcnn-visible; do
@@ -73,8 +107,14 @@ done
 run sln results-sln-unrefined --no-refine
 
 step "compare: first sln, second the other; differences are second minus first"
+reports=()
 for name in sln-no-global arcnn arcnn-visible sln-unrefined; do
   printf '\n-- %s\n' "$name"
-  "$sln" eval -g "$out/scenes/annotations.json" -r "$out/results-sln/results.json" -r "$out/results-$name/results.json" --threads "$threads"
-done | tee "$out/comparison.txt.part"
+  files=(-g "$out/scenes/annotations.json" -r "$out/results-sln/results.json" -r "$out/results-$name/results.json" --threads "$threads")
+  "$sln" eval "${files[@]}" --json "$out/results-$name/against-sln.json"
+  reports+=("$name=$out/results-$name/against-sln.json")
+done > "$out/comparison.txt.part"
 mv "$out/comparison.txt.part" "$out/comparison.txt"
+{ echo "$settings"; echo; "$python" -m models.compare --first sln "${reports[@]}"; } > "$out/comparison.md.part"
+mv "$out/comparison.md.part" "$out/comparison.md"
+cat "$out/comparison.md"

@@ -3,6 +3,11 @@
 # the sample scenes, whose objects it was not trained on. Everything goes to out/demo. Arguments are
 # images, folders or lists to run on instead.
 set -euo pipefail
+images=()
+for image in "$@"; do
+  [ -e "$image" ] || { echo "$0: $image: expected an image, a folder or a list, found nothing" >&2; exit 1; }
+  images+=("$(realpath "$image")")
+done
 cd "$(dirname "$0")/.."
 model=models/demo/demo.safetensors
 out=out/demo
@@ -21,7 +26,6 @@ cmake --build "$build" -- -j "$(nproc)" --quiet
 sln=$build/apps/sln
 
 step "run"
-images=("$@")
 [ ${#images[@]} -gt 0 ] || images=(samples)
 # At the default of 0.5 this model doubles objects more than it misses them (models/demo/README.md): pictures show the surer ones.
 "$sln" run -m "$model" -o "$out/results" --score 0.7 --overlay --levels "${images[@]}"

@@ -7,12 +7,14 @@
 # Environment: PYTHON (default: /usr/bin/python3), SLN_CLI (default: build/release/apps/sln)
 set -euo pipefail
 [ $# -ge 1 ] && [ -f "$1/weights.pt" ] || { echo "usage: $0 RUN_DIR [OUTPUT_DIR]; RUN_DIR holds weights.pt" >&2; exit 1; }
-run=$(cd "$1" && pwd)
-cd "$(dirname "$0")/.."
-output=${2:-models/demo}
-python=${PYTHON:-/usr/bin/python3}
-cli=${SLN_CLI:-build/release/apps/sln}
-mkdir -p "$output"
+root=$(cd "$(dirname "$0")/.." && pwd)
+run=$(realpath "$1")
+mkdir -p "${2:-$root/models/demo}"
+output=$(realpath "${2:-$root/models/demo}")
+python=$(command -v "${PYTHON:-/usr/bin/python3}")
+[[ $python = /* ]] || python=$PWD/$python  # not resolved: a venv's python is a link whose place counts
+cli=$(realpath "${SLN_CLI:-$root/build/release/apps/sln}")
+cd "$root"
 "$python" -m models.half "$run/weights.pt" -o "$output/weights.pt"
 "$python" -m models.export --config demo --weights "$output/weights.pt" --half --exporter torchscript -o "$output/demo.onnx"
 "$cli" import "$output/demo.onnx" -o "$output/demo.safetensors" --verify

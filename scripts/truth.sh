@@ -12,6 +12,7 @@
 #   SLN_CLI   the program (default: build/release/apps/sln, built if it is missing)
 #   SLN_VENV  the Python environment (default: build/venv-truth); made from PyPI if it is missing
 #   PYTHON    the Python with PyTorch 1.13 (default: /usr/bin/python3)
+#   ANNOTATIONS  annotation files, parted by spaces, whose every polygon is compared with pycocotools as well
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-/usr/bin/python3}
@@ -21,7 +22,7 @@ cli=${SLN_CLI:-$root/build/release/apps/sln}
 # An environment made by other means may lack nothing that a package would bring.
 [ -x "$cli" ] && [ -x "$venv/bin/python" ] || "$root/scripts/install_dependencies.sh" --oracle
 if [ ! -x "$cli" ]; then
-  (cd "$root" && cmake --preset release && cmake --build --preset release --target sln_cli)
+  (cd "$root" && cmake --preset release && cmake --build --preset release --target sln_cli evaluation_rasterise)
 fi
 if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
@@ -29,7 +30,8 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 # Masks and figures of the evaluation, where pycocotools has the same rules.
 rasterise=$(dirname "$cli")/../tests/evaluation_rasterise
-[ -x "$rasterise" ] || rasterise=
-"$venv/bin/python" "$root/tests/evaluation/check_pycocotools.py" --rasterise "$rasterise"
+[ -x "$rasterise" ] || { echo "$rasterise: expected the program that draws the engine's polygons, built beside $cli, found none" >&2; exit 1; }
+# shellcheck disable=SC2086 # a list
+"$venv/bin/python" "$root/tests/evaluation/check_pycocotools.py" --rasterise "$rasterise" ${ANNOTATIONS:-}
 exec "$venv/bin/python" "$root/tests/oracle/truth.py" --cli "$cli" --work "$root/build/truth" \
   --torchscript-python "$python" "$@"

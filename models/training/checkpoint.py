@@ -1,9 +1,11 @@
 """Checkpoints: everything a run goes on from, in one file that is never half written."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pickle
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 import torch
 from torch import nn
@@ -17,6 +19,22 @@ KEYS = ("format", "config", "step", "images", "model", "ema", "optimizer", "opti
 
 class CheckpointError(RuntimeError):
     """A file that cannot be gone on from; the text names it, what was expected and found."""
+
+
+@contextlib.contextmanager
+def held(folder: str) -> Iterator[None]:
+    """Within it no other training may write to the folder. Raises CheckpointError if one already does."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckpointError(f"{folder}: expected no other training in it, found one that runs") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)  # and with it the lock
 
 
 def write(path: str, content: Dict[str, Any]) -> None:

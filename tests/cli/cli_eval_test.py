@@ -69,6 +69,13 @@ class Eval(CliTest):
         best = sum(float(row["best_iou"]) * int(row["regions"]) for row in rows if row["best_iou"])
         self.assertAlmostEqual(report["best_iou"], best / report["annotations"]["regions"], delta=1e-12)
 
+    def test_a_csv_instead_of_the_tables(self):
+        result = self.eval("-r", SCENES / "results.json", "--csv", "-")
+        self.assert_done(result)
+        self.assert_done(self.eval("-r", SCENES / "results.json", "--csv", self.scratch / "i.csv"))
+        self.assertEqual((self.scratch / "i.csv").read_text(), result.stdout)
+        self.assert_fails(1, self.eval("-r", SCENES / "results.json", "--csv", "-", "--json"), "--json, --csv")
+
     def test_two_files_are_compared(self):
         arguments = ("-r", SCENES / "results.json", "-r", SCENES / "other.json", "--resamples", "60")
         report = self.report(*arguments)

@@ -424,6 +424,15 @@ class ErrorTest(Quiet):
             self.assertIn(f"{arguments[0]}: expected", self.error(self.run_tiny("run", *arguments)))
         self.assertFalse(os.path.exists(self.path("run", "checkpoint.pt")))
 
+    def test_a_folder_holds_one_training_at_a_time(self):
+        os.makedirs(self.path("run"))
+        with checkpoint.held(self.path("run")):
+            text = self.error(self.run_tiny("run", images=4))
+        self.assertIn("expected no other training in it", text)
+        self.assertIn(self.path("run"), text)
+        self.assertEqual(os.listdir(self.path("run")), [])
+        self.assertEqual(self.run_tiny("run", images=4)[0], 0)
+
     def test_a_run_goes_on_with_the_scenes_it_began_with(self):
         for name, family in (("first", "lamp"), ("second", "cup"), ("third", "lamp")):
             writer = StoreWriter(self.path(name))
