@@ -12,6 +12,7 @@ from typing import Iterable, Optional, Tuple
 
 # Network: the number of levels that its definition fixes, 0 where the config chooses it.
 NETWORKS = {"sln": 0, "arcnn": 1, "arcnn-visible": 2}
+LARGEST_SIDE = 8192  # of a canvas, as in the engine
 # Encoder: its number of stages.
 ENCODERS = {"resnet": 4, "efficientnet-lite0": 7}
 
@@ -114,8 +115,8 @@ def validate(config: Config) -> None:
            f"network: expected one of {_listed(NETWORKS)}, found {config.network!r}")
     _check(config.encoder in ENCODERS,
            f"encoder: expected one of {_listed(ENCODERS)}, found {config.encoder!r}")
-    _check(config.side >= 32 and config.side % 32 == 0,
-           f"side: expected a positive multiple of 32, found {config.side}")
+    _check(32 <= config.side <= LARGEST_SIDE and config.side % 32 == 0,
+           f"side: expected a positive multiple of 32 up to {LARGEST_SIDE}, found {config.side}")
     _check(config.layers >= 1, f"layers: expected at least 1, found {config.layers}")
     fixed = NETWORKS[config.network]
     _check(fixed in (0, config.layers),

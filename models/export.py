@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import hashlib
 import os
-import pickle
 import shutil
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import onnx
 import torch
 
 from models import config as configs
+from models import torch_file
 from models.fingerprint import fingerprint_json, run_probe
 from models.half import fold_and_round
 from models.network import ExportedNetwork, Network, make_network
@@ -65,11 +65,9 @@ def load_weights(network: Network, path: str, any_side: bool = False) -> None:
     with any_side but for its side, on which no weight depends.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise ExportError(f"{path}: expected a PyTorch weight file, found: {error}") from error
-    if not isinstance(content, dict):
-        raise ExportError(f"{path}: expected a state dict, found {type(content).__name__}")
+        content = torch_file.read(path)
+    except torch_file.TorchFileError as error:
+        raise ExportError(str(error)) from error
     kind = next((key for key in ("ema", "state_dict") if key in content), None)
     if kind is not None:
         check_config(path, network.config, content.get("config", network.config.to_json()), any_side)
@@ -286,9 +284,11 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     options = parse_arguments(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     try:
+        if options.threads is not None and options.threads < 1:
+            raise ExportError(f"--threads: expected at least 1, found {options.threads}")
+        if options.threads:
+            torch.set_num_threads(options.threads)
         if options.half and options.keep_batchnorm:
             raise ExportError("--half: folds BN, expected no --keep-batchnorm beside it, found it")
         network = build(options.config, options.seed, options.weights, options.side)

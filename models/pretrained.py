@@ -7,12 +7,12 @@ ours and keeps its weights.
 
 import importlib.util
 import pathlib
-import pickle
 import re
 from typing import Callable, Dict, Optional, Sequence
 
 import torch
 
+from models import torch_file
 from models.encoder_base import FusedEncoder
 from models.encoder_lite import STAGES, EfficientNetLiteEncoder
 from models.encoder_resnet import ResNetEncoder
@@ -40,11 +40,11 @@ def find_lite0_weights() -> pathlib.Path:
 def read_state_dict(path: str) -> Dict[str, torch.Tensor]:
     """Reads a plain state dict; no code in the file is run."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise PretrainedError(f"{path}: expected a PyTorch weight file, found: {error}") from error
-    if not isinstance(content, dict) or not all(isinstance(v, torch.Tensor) for v in content.values()):
-        raise PretrainedError(f"{path}: expected a state dict, found {type(content).__name__}")
+        content = torch_file.read(path)
+    except torch_file.TorchFileError as error:
+        raise PretrainedError(str(error)) from error
+    if not all(isinstance(v, torch.Tensor) for v in content.values()):
+        raise PretrainedError(f"{path}: expected a state dict, found values that are no tensors")
     return content
 
 

@@ -130,6 +130,10 @@ def check_options(options: Options, device: torch.device) -> None:
         raise TrainingError("--precision: expected fp32 or bf16 on the CPU, found fp16")
     if options.precision == "bf16" and device.type == "cpu" and not has_cpu_bf16_gradients():
         raise TrainingError(f"--precision bf16: expected PyTorch 2 or later, found {torch.__version__}")
+    if options.decay != Options.decay and not 0 <= options.decay < math.inf:
+        raise TrainingError(f"--decay: expected at least 0, found {options.decay}")
+    if options.seed >= 2 ** 63:
+        raise TrainingError(f"--seed: expected a number below 2^63, found {options.seed}")
     for name in ("images", "batch", "rois", "warmup"):
         if getattr(options, name) < 1:
             raise TrainingError(f"--{name}: expected at least 1, found {getattr(options, name)}")
@@ -164,6 +168,14 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
     if stored is not None:
         known = dataclasses.asdict(Options())
         merged = {**known, **{name: value for name, value in stored.items() if name in known}}
+        for name, value in known.items():
+            fits = type(merged[name]) in ((int, float) if isinstance(value, float) else (type(value),))
+            if not fits:
+                raise TrainingError(f"{arguments.out}/checkpoint.pt: options: {name}: expected {type(value).__name__}, "
+                                    f"found {merged[name]!r}")
+        if merged["recipe"] not in RECIPES:
+            raise TrainingError(f"{arguments.out}/checkpoint.pt: options: recipe: expected one of "
+                                f"{sorted(RECIPES)}, found {merged['recipe']!r}")
         for name, value in given.items():
             if merged[name] != value:
                 what = "scenes" if name == "scenes" else f"--{name.replace('_', '-')}"
@@ -203,7 +215,7 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
         if not arguments.resume:
             raise TrainingError(f"{path}: expected no run in the folder, found one; --resume goes on with it")
         content = checkpoint.read_checkpoint(path)
-        check_config(path, config, json.loads(content["config"]))
+        check_config(path, config, content["config"])
     options = make_options(arguments, content and content["options"], device)
     network = build_network(config)
     if content is None:
@@ -215,7 +227,11 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
             pretrained.load(network, arguments.pretrained or None)
     trainer = Trainer(network, options, device)
     if content is not None:
-        trainer.restore(content)
+        try:
+            trainer.restore(content)
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise checkpoint.CheckpointError(f"{path}: expected the state of this run, found: {reason}") from error
         print(f"resumed after {trainer.step} steps, {trainer.step * options.batch} images", flush=True)
     return trainer
 
@@ -234,8 +250,8 @@ def make_source(arguments: argparse.Namespace, side: int, seed: int):
 def main(arguments: Optional[List[str]] = None) -> int:
     options = parse_arguments(arguments)
     for name, least in (("log_every", 1), ("workers", 0), ("validate_every", 0), ("validation_scenes", 0),
-                        ("stop_at", 0)):
-        if getattr(options, name) < least:
+                        ("stop_at", 0), ("threads", 1)):
+        if getattr(options, name) is not None and getattr(options, name) < least:
             print(f"error: --{name.replace('_', '-')}: expected at least {least}, "
                   f"found {getattr(options, name)}", file=sys.stderr)
             return 1
@@ -243,6 +259,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
+        if os.path.exists(options.out) and not os.path.isdir(options.out):
+            raise TrainingError(f"{options.out}: expected a folder, found a file")
         os.makedirs(options.out, exist_ok=True)
         if options.device == "cuda" and not torch.cuda.is_available():
             raise TrainingError("--device: expected a GPU that PyTorch can use, found none")

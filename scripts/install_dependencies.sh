@@ -8,7 +8,7 @@ packages=(
   cmake ninja-build g++
   libprotobuf-dev libonnx-dev libhwy-dev libstb-dev libcli11-dev nlohmann-json3-dev
 )
-models=(python3 python3-torch python3-torchvision python3-onnx python3-numpy python3-pil)
+models=(python3 python3-torch python3-torchvision python3-onnx python3-numpy python3-pil python3-matplotlib)
 case "${1:-}" in
   "") ;;
   --models) packages+=("${models[@]}") ;;

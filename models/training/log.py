@@ -16,9 +16,15 @@ def read_log(path: str) -> List[Dict[str, Any]]:
     entries = []
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
-            for line in file:
-                if line.endswith("\n"):
+            for number, line in enumerate(file, 1):
+                if not line.endswith("\n"):
+                    continue
+                try:
                     entries.append(json.loads(line))
+                    entries[-1]["step"] + 0
+                except (ValueError, TypeError, KeyError):
+                    raise ValueError(f"{path}: line {number}: expected an entry with a step, found "
+                                     f"{line[:80]!r}") from None
     return entries
 
 

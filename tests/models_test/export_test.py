@@ -195,7 +195,7 @@ class ExportTest(GraphChecks, unittest.TestCase):
         torch.save({"state_dict": self.network.state_dict(), "config": found.to_json()}, weights)
         path.unlink()
         self.expect_error("expected weights for config with side 64; found side 96", "--weights", str(weights))
-        self.expect_error("side: expected a positive multiple of 32, found 97", "--weights", str(weights), "--side", "97")
+        self.expect_error("side: expected a positive multiple of 32 up to 8192, found 97", "--weights", str(weights), "--side", "97")
 
     def expect_error(self, pattern: str, *arguments):
         before = sorted(os.listdir(self.folder))
@@ -207,11 +207,11 @@ class ExportTest(GraphChecks, unittest.TestCase):
 
     def test_unreadable_weights(self):
         path = self.folder / "w.pt"
-        self.expect_error("w.pt: expected a PyTorch weight file", "--weights", str(path))
+        self.expect_error("w.pt: expected a PyTorch file", "--weights", str(path))
         path.write_bytes(b"not a weight file")
-        self.expect_error("w.pt: expected a PyTorch weight file", "--weights", str(path))
+        self.expect_error("w.pt: expected a PyTorch file", "--weights", str(path))
         torch.save([1, 2], path)
-        self.expect_error("w.pt: expected a state dict, found list", "--weights", str(path))
+        self.expect_error("w.pt: expected a dictionary of tensors, found list", "--weights", str(path))
 
     def test_weights_of_another_network(self):
         path, state = self.folder / "w.pt", self.network.state_dict()

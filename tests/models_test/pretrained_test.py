@@ -92,10 +92,10 @@ class EfficientNetTest(unittest.TestCase):
             self.load(dict(self.state, **{"_blocks.15._bn2.bias": torch.zeros(7)}))
         with self.assertRaisesRegex(PretrainedError, "_conv_stem.weight: expected finite"):
             self.load(dict(self.state, **{"_conv_stem.weight": torch.full((32, 3, 3, 3), float("nan"))}))
-        with self.assertRaisesRegex(PretrainedError, "expected a state dict, found list"):
+        with self.assertRaisesRegex(PretrainedError, "expected a dictionary of tensors, found list"):
             self.load([1])
         pathlib.Path(self.path).write_bytes(b"no weights")
-        with self.assertRaisesRegex(PretrainedError, "lite0.pth: expected a PyTorch weight file"):
+        with self.assertRaisesRegex(PretrainedError, "lite0.pth: expected a PyTorch file"):
             pretrained.load_efficientnet_lite0(self.encoder, self.path)
         for name, value in self.encoder.state_dict().items():
             self.assertTrue(torch.equal(value, before[name]), name)

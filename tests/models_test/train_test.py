@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy
 import torch
+from PIL import Image
 from torchvision.ops import nms
 
 from models import config as configs
@@ -29,6 +30,7 @@ from models.training import checkpoint, forward
 from models.training.folding import fold
 from models.training.forward import encode
 from models.training.loader import Loader, LoaderError
+from models.training.log import Log, draw_curves
 from models.training.optimiser import RECIPES, Average, Recipe, learning_rate, network_stages, stage_starts
 from models.training.sources import ComposedSource
 from models.training.trainer import Options, Pace, Run, Trainer, initialise_weights
@@ -368,6 +370,39 @@ class StageTest(unittest.TestCase):
         self.assertTrue(torch.allclose(average.network.glm.conv3.bias, old + 0.1 + 0.9 * 0.9, atol=1e-6))
 
 
+class LogTest(unittest.TestCase):
+    def coloured(self, path):
+        """Whether each third of a picture of 1500 x 400 has coloured pixels."""
+        pixels = numpy.asarray(Image.open(path).convert("RGB")).astype(int)
+        self.assertEqual(pixels.shape, (400, 1500, 3))
+        return [bool(((third.max(2) - third.min(2)) > 60).any()) for third in numpy.split(pixels, 3, axis=1)]
+
+    def test_curves_of_losses_and_validations(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, output = os.path.join(folder, "log.jsonl"), os.path.join(folder, "curves.png")
+            log = Log(path, 0)
+            for step in range(1, 6):
+                log.write({"kind": "train", "step": step, "images": 8 * step, "loss": 4.0 / step, "rpn": 1.0 / step})
+            draw_curves(path, output)
+            losses = self.coloured(output)
+            log.write({"kind": "validation", "step": 5, "images": 40, "best_iou": 0.5, "order_coverage": 0.25})
+            log.write({"kind": "validation", "step": 6, "images": 48, "best_iou": 0.6, "order_coverage": 0.5})
+            draw_curves(path, output)
+            both = self.coloured(output)
+            self.assertEqual(sorted(os.listdir(folder)), ["curves.png", "log.jsonl"])
+        # Lines are the only coloured things, in three panels side by side.
+        self.assertEqual(losses, [True, False, False])
+        self.assertEqual(both, [True, True, True])
+
+    def test_without_matplotlib_a_line_says_so(self):
+        said = io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(sys.modules, {"matplotlib": None}), \
+                contextlib.redirect_stderr(said):
+            draw_curves(os.path.join(folder, "log.jsonl"), os.path.join(folder, "curves.png"))
+            self.assertEqual(os.listdir(folder), [])
+        self.assertIn("matplotlib", said.getvalue())
+
+
 class LoaderTest(unittest.TestCase):
     def test_processes_give_the_same_samples_in_the_same_order(self):
         config = configs.named("tiny")
@@ -382,11 +417,12 @@ class LoaderTest(unittest.TestCase):
             ahead.close()
 
     def test_what_was_learnt_outlives_a_scene_that_cannot_be_made(self):
-        with tempfile.TemporaryDirectory() as folder:
-            run = Run(trainer_of("tiny"), broken_source, [], Pace(folder))
-            with self.assertRaisesRegex(LoaderError, "pictures.bin"):
-                run.go()
-            self.assertEqual(checkpoint.read_checkpoint(os.path.join(folder, "checkpoint.pt"))["step"], 2)
+        for workers in (0, 1):
+            with self.subTest(workers=workers), tempfile.TemporaryDirectory() as folder:
+                run = Run(trainer_of("tiny"), broken_source, [], Pace(folder, workers=workers))
+                with self.assertRaisesRegex(LoaderError, "pictures.bin"):
+                    run.go()
+                self.assertEqual(checkpoint.read_checkpoint(os.path.join(folder, "checkpoint.pt"))["step"], 2)
 
     def test_an_error_there_is_an_error_here(self):
         loader = Loader(broken_source, configs.named("tiny"), 0, 4, 9, workers=1)
@@ -417,12 +453,65 @@ class ErrorTest(Quiet):
         self.assertIn(path, self.error(self.run_tiny("run", "--resume", images=4)))
 
     def test_values_with_which_no_run_is_possible(self):
-        for arguments in (("--log-every", "0"), ("--workers", "-1"), ("--validate-every", "-1")):
+        for arguments in (("--log-every", "0"), ("--workers", "-1"), ("--validate-every", "-1"), ("--threads", "-1")):
             self.assertIn(f"{arguments[0]}: expected at least", self.error(self.run_tiny("run", *arguments)))
         for arguments in (("--clip", "-1"), ("--clip", "nan"), ("--average", "2"), ("--average", "-0.5"),
-                          ("--seed", "-1"), ("--frozen-stages", "5"), ("--rate", "-1"), ("--lambda-g", "nan"), ("--rois", "0")):
-            self.assertIn(f"{arguments[0]}: expected", self.error(self.run_tiny("run", *arguments)))
+                          ("--seed", "-1"), ("--frozen-stages", "5"), ("--rate", "-1"), ("--lambda-g", "nan"), ("--rois", "0"),
+                          ("--decay", "nan"), ("--decay", "-5"), ("--seed", str(2 ** 64)), ("--side", "3200000")):
+            self.assertIn(f"{arguments[0].lstrip('-')}: expected", self.error(self.run_tiny("run", *arguments)))
         self.assertFalse(os.path.exists(self.path("run", "checkpoint.pt")))
+
+    def test_a_folder_that_is_a_file(self):
+        with open(self.path("run"), "w", encoding="utf-8"):
+            pass
+        self.assertIn(f"{self.path('run')}: expected a folder", self.error(self.run_tiny("run", images=4)))
+
+    def test_a_damaged_run_names_its_file_and_the_place(self):
+        self.assertEqual(self.run_tiny("run", images=4)[0], 0)
+        path = self.path("run", "checkpoint.pt")
+        whole = checkpoint.read(path)
+
+        def resumed_with(**changes):
+            content = {key: value for key, value in {**whole, **changes}.items() if value is not None}
+            checkpoint.write(path, content)
+            return self.error(self.run_tiny("run", "--resume", images=4))
+
+        some = {name: tensor for name, tensor in list(whole["model"].items())[1:]}
+        options = json.loads(whole["options"])
+        for changes, words in (({"model": None}, "found no model"), ({"model": some}, "expected the state of this run"),
+                               ({"model": 5}, "expected the state of this run"), ({"step": "x"}, "step: expected"),
+                               ({"images": -1}, "images: expected"), ({"options": "{"}, "options: expected JSON"),
+                               ({"options": "[]"}, "options: expected an object"), ({"config": "x"}, "config: expected"),
+                               ({"config": 4}, "config: expected"), ({"optimizer": {}}, "expected the state of this run"),
+                               ({"options": json.dumps({**options, "recipe": "x"})}, "recipe: expected"),
+                               ({"options": json.dumps({**options, "rois": "x"})}, "rois: expected int")):
+            with self.subTest(changes=str(changes)[:60]):
+                text = resumed_with(**changes)
+                self.assertIn(words, text)
+                self.assertIn("checkpoint.pt", text)
+        checkpoint.write(path, whole)
+        with open(self.path("run", "log.jsonl"), "a", encoding="utf-8") as file:
+            file.write("half an\n")
+        self.assertRegex(self.error(self.run_tiny("run", "--resume", images=4)), r"log\.jsonl: line \d+: expected")
+
+    def test_files_to_start_from_that_are_none(self):
+        self.assertEqual(self.run_tiny("run", images=4)[0], 0)
+        weights = checkpoint.read(self.path("run", "weights.pt"))
+        weights["state_dict"]["ilm.conv1.weight"][0, 0, 0, 0] = float("nan")
+        checkpoint.write(self.path("nan.pt"), weights)
+        self.assertIn("nan.pt: ilm.conv1.weight: expected finite weights",
+                      self.error(self.run_tiny("tuned", "--init", self.path("nan.pt"), images=4)))
+        torch.save({"state_dict": Options()}, self.path("object.pt"))
+        generator = numpy.random.Generator(numpy.random.PCG64(7))
+        names = ["object.pt"]
+        for number in range(40):  # pickles that begin as such
+            names.append(f"{number}.pt")
+            with open(self.path(names[-1]), "wb") as file:
+                file.write(b"\x80\x02" + generator.integers(0, 256, 40, numpy.uint8).tobytes())
+        for name in names:
+            text = self.error(self.run_tiny("tuned", "--init", self.path(name), images=4))
+            self.assertIn(f"{self.path(name)}: expected a PyTorch file", text)
+            self.assertNotIn("weights_only", text)
 
     def test_a_folder_holds_one_training_at_a_time(self):
         os.makedirs(self.path("run"))
