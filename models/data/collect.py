@@ -8,7 +8,7 @@ import collections
 import os
 import sys
 import time
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 from models.data import backgrounds, clipart, meshes, own, stamps
 from models.data.cutout import Candidate
@@ -19,6 +19,11 @@ from models.data.store import SPLITS, CutoutStore, StoreError, StoreWriter
 
 SOURCES = ("stamps", "meshes", "clipart", "backgrounds")
 CLIPART_SHARE = 0.1  # of all cut-outs, at most
+OWN = ("cutouts", "from-coco")  # the origins of people's own pictures
+
+
+class CollectError(ValueError):
+    """Pictures that make no store to train on; the message says what was found and what to do."""
 
 
 class Tally:
@@ -26,19 +31,30 @@ class Tally:
 
     def __init__(self):
         self.rejected: Dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+        self.splits: Dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
         self.kept = 0
         self._begin = self._last = time.monotonic()
 
-    def add(self, writer: StoreWriter, origin: str, candidates: Iterator[Candidate]) -> None:
-        """Writes the good ones of a source into the store, with a line of progress now and then."""
+    def add(
+        self, writer: StoreWriter, origin: str, candidates: Iterator[Candidate], split: Optional[str] = None
+    ) -> None:
+        """Writes the good ones of a source into the store, with a line of progress now and then.
+
+        All go into `split`; without one, a picture's family says where it goes."""
         before = self.kept
         for candidate in candidates:
             if candidate.rejected:
                 self.rejected[origin][candidate.rejected] += 1
             else:
-                writer.add_cutout(
-                    candidate.rgba, candidate.family, candidate.source, candidate.licence, candidate.kind
+                taken = writer.add_cutout(
+                    candidate.rgba,
+                    candidate.family,
+                    candidate.source,
+                    candidate.licence,
+                    candidate.kind,
+                    split,
                 )
+                self.splits[origin][taken] += 1
                 self.kept += 1
             if time.monotonic() - self._last > 20:
                 self._last = time.monotonic()
@@ -52,9 +68,11 @@ class Tally:
 
 def _fill(writer: StoreWriter, tally: Tally, arguments: argparse.Namespace, wanted: List[str]) -> None:
     if arguments.cutouts:
-        tally.add(writer, "cutouts", own.from_folder(arguments.cutouts, arguments.licence))
+        found = own.from_folder(arguments.cutouts, arguments.licence)
+        tally.add(writer, "cutouts", found, arguments.split)
     if arguments.from_coco:
-        tally.add(writer, "from-coco", own.from_coco(arguments.from_coco, arguments.images))
+        found = own.from_coco(arguments.from_coco, arguments.images)
+        tally.add(writer, "from-coco", found, arguments.split)
     if "stamps" in wanted:
         tally.add(writer, "stamps", stamps.collect())
     if "meshes" in wanted:
@@ -67,12 +85,34 @@ def _fill(writer: StoreWriter, tally: Tally, arguments: argparse.Namespace, want
             writer.add_background(pixels, source, licence, family)
 
 
+def _check(tally: Tally, arguments: argparse.Namespace) -> None:
+    """Raises CollectError where no asked-for cut-out is good, or training would see none of people's own."""
+    asked = bool(arguments.cutouts or arguments.from_coco)
+    own_splits = sum((tally.splits[origin] for origin in OWN), collections.Counter())
+    good = sum(own_splits.values()) if asked else tally.kept
+    if not good and (asked or arguments.only != ["backgrounds"]):
+        reasons = {origin: dict(counts) for origin, counts in tally.rejected.items()}
+        which = "own cut-outs" if asked else "cut-outs"
+        raise CollectError(
+            f"{arguments.output}: expected {which}, found none that is good (rejected: {reasons})"
+        )
+    if asked and not arguments.split and not own_splits["train"]:
+        places = ", ".join(f"{own_splits[split]} in {split}" for split in SPLITS if own_splits[split])
+        raise CollectError(
+            f"{arguments.output}: expected own cut-outs of split train, found {places}, where the names of their "
+            f"families put them; --split train puts all of them there (--split test is for pictures to test with)"
+        )
+
+
 def collect(arguments: argparse.Namespace) -> Tally:
-    """Fills a new store with what the command line asks for, in an order that does not depend on `jobs`."""
+    """Fills a new store with what the command line asks for, in an order that does not depend on `jobs`.
+
+    No store is left where it raises."""
     wanted: List[str] = arguments.only or ([] if arguments.cutouts or arguments.from_coco else list(SOURCES))
     writer, tally = StoreWriter(arguments.output), Tally()
     try:
         _fill(writer, tally, arguments, wanted)
+        _check(tally, arguments)
         writer.close()
     except BaseException:
         writer.abandon()
@@ -105,6 +145,18 @@ def report(path: str, tally: Tally) -> str:
     return "\n".join(lines)
 
 
+def notes(path: str) -> List[str]:
+    """A line for each split whose lack a training on the store would feel; none for a store of backgrounds."""
+    store = CutoutStore(path)
+    held = {info.split for info in store.cutouts}
+    uses = {"train": "nothing can be trained on it", "val": "a training on it has no validation"}
+    return [
+        f"{path}: no cut-outs of split {split}: {use}"
+        for split, use in uses.items()
+        if store.cutouts and split not in held
+    ]
+
+
 def parse(arguments: List[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python3 -m models.data.collect", description=__doc__.split("\n\n")[0]
@@ -122,9 +174,14 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         "--from-coco", metavar="FILE", help="COCO annotations whose whole instances are cut out"
     )
     parser.add_argument("--images", metavar="DIR", help="folder of the pictures of --from-coco")
+    parser.add_argument(
+        "--split", choices=SPLITS, help="put all pictures of --cutouts and --from-coco into this one"
+    )
     parsed = parser.parse_args(arguments)
     if bool(parsed.from_coco) != bool(parsed.images):
         parser.error("--from-coco and --images belong together")
+    if parsed.split and not (parsed.cutouts or parsed.from_coco):
+        parser.error("--split belongs to --cutouts or --from-coco")
     if parsed.views < 1 or parsed.jobs < 1:
         parser.error("--views and --jobs are at least 1")
     return parsed
@@ -135,15 +192,11 @@ def main(arguments: List[str]) -> int:
     parsed = parse(arguments)
     try:
         tally = collect(parsed)
-        if not tally.kept and not (parsed.only == ["backgrounds"]):
-            reasons = {origin: dict(counts) for origin, counts in tally.rejected.items()}
-            print(
-                f"error: {parsed.output}: expected cut-outs, found none that is good (rejected: {reasons})",
-                file=sys.stderr,
-            )
-            return 1
         print(report(parsed.output, tally))
+        for note in notes(parsed.output):
+            print(f"note: {note}", file=sys.stderr)
     except (
+        CollectError,
         StoreError,
         MissingPackage,
         RenderError,

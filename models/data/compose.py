@@ -9,8 +9,11 @@ above a half, inside of the image.
 
 import argparse
 import dataclasses
+import io
 import math
+import os
 import re
+import struct
 import sys
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -35,6 +38,8 @@ SMALLEST, LARGEST = 0.08, 0.6  # an object's longest side as a fraction of the i
 HEAPS = 0.1
 HEAP, LOOSE = (0.2, 0.23, 0.5), (0.76, 0.78, 0.88)
 SPLITS = ("train", "val", "test")
+STRIP = 64  # pixels of a picture that tries a format
+MOST_SCENES = 1 << 32  # numbers from 0 on; NumPy takes no larger one as a part of its seed
 
 
 class ComposeError(ValueError):
@@ -337,7 +342,9 @@ class SceneMaker:
         return layers
 
     def scene(self, number: int) -> scenes.Scene:
-        """Scene `number` (0 or more): image, objects from front to back, the complete order."""
+        """Scene `number` (0 up to 2^32 - 1): image, objects from front to back, the complete order."""
+        if not 0 <= number < MOST_SCENES:
+            raise ComposeError(f"scene: expected a number of 0 to {MOST_SCENES - 1}, found {number}")
         # The split counts too: else scene n of all splits would share a background made by rule.
         random = numpy.random.RandomState([self.seed & 0xFFFFFFFF, number, SPLITS.index(self.split)])
         width, height = self._image_size(random)
@@ -384,17 +391,51 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_sheet(path: str, output: Optional[str], size: Tuple[int, int]) -> None:
+    """Raises ComposeError where a contact sheet cannot be written to `path`, so that no scene is made in vain.
+
+    output: the folder of the scenes; it and those above it are made if need be. size: the sheet's, (width, height).
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    made = output is not None and os.path.join(os.path.abspath(output), "").startswith(os.path.join(folder, ""))
+    if not made and not os.path.isdir(folder):
+        raise ComposeError(f"{path}: expected a folder to write it into, found none")
+    if os.path.isdir(path):
+        raise ComposeError(f"{path}: expected the name of a picture, found a folder")
+    extension = os.path.splitext(path)[1]
+    kind = Image.registered_extensions().get(extension.lower())
+    try:  # PIL lists formats that it only reads, that hold no colours, or no picture as wide or high
+        for strip in ((size[0], min(size[1], STRIP)), (min(size[0], STRIP), size[1])):
+            Image.new("RGB", strip).save(io.BytesIO(), kind)
+    except (OSError, ValueError, KeyError, AttributeError, OverflowError, struct.error):
+        raise ComposeError(f"{path}: expected the name of a picture that holds {size[0]} x {size[1]} px, such as "
+                           f"sheet.png, found {f'the ending {extension}' if extension else 'no ending'}") from None
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raises ComposeError where the command line asks for nothing, for scenes that there are not, or for files
+    in a folder that is none."""
+    if options.output is None and options.contact_sheet is None:
+        raise ComposeError("expected -o DIR or --contact-sheet FILE, found neither")
+    if options.count < 1 or options.first < 0:
+        raise ComposeError(f"-n, --first: expected at least 1 and 0, "
+                           f"found {options.count} and {options.first}")
+    if options.first + options.count > MOST_SCENES:
+        raise ComposeError(f"-n, --first: expected scenes of 0 to {MOST_SCENES - 1}, "
+                           f"found one of {options.first + options.count - 1}")
+    if options.output is not None and os.path.exists(options.output) and not os.path.isdir(options.output):
+        raise ComposeError(f"{options.output}: expected a folder, found a file")
+
+
 def main(arguments: Optional[List[str]] = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        if options.output is None and options.contact_sheet is None:
-            raise ComposeError("expected -o DIR or --contact-sheet FILE, found neither")
-        if options.count < 1 or options.first < 0:
-            raise ComposeError(f"-n, --first: expected at least 1 and 0, "
-                               f"found {options.count} and {options.first}")
+        _check_options(options)
         store = shapes.ShapeStore() if options.store is None else stores.CutoutStore(options.store)
         recorder = write_cocoa.Recorder(store)
         maker = SceneMaker(recorder, options.side, options.split, options.seed, options.licence)
+        if options.contact_sheet is not None:
+            _check_sheet(options.contact_sheet, options.output, contact_sheet.size_of(options.count, options.side))
         if options.output is not None:
             write_cocoa.write(options.output, _scenes(maker, options.first, options.count), options.format,
                               recorder.credits)

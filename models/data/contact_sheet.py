@@ -1,6 +1,6 @@
 """Many scenes on one picture, to look at: amodal outlines in colour, hidden parts tinted."""
 
-from typing import Iterable, List
+from typing import Iterable, List, Tuple
 
 import numpy
 from PIL import Image
@@ -8,6 +8,7 @@ from PIL import Image
 from models import scene as scenes
 
 GAP = 4  # pixels between scenes
+COLUMNS = 6
 
 
 def outline(mask: numpy.ndarray) -> numpy.ndarray:
@@ -28,7 +29,12 @@ def annotate(scene: scenes.Scene) -> numpy.ndarray:
     return image
 
 
-def sheet(made: Iterable[scenes.Scene], side: int, columns: int = 6, plain: bool = False) -> Image.Image:
+def size_of(count: int, side: int, columns: int = COLUMNS) -> Tuple[int, int]:
+    """Width and height in pixels of the sheet of `count` scenes."""
+    return min(count, columns) * (side + GAP), -(-count // columns) * (side + GAP)
+
+
+def sheet(made: Iterable[scenes.Scene], side: int, columns: int = COLUMNS, plain: bool = False) -> Image.Image:
     """Scenes of at most `side` pixels row by row; plain: without annotations."""
     tiles: List[numpy.ndarray] = []
     for scene in made:

@@ -108,8 +108,8 @@ def fit(rgba: np.ndarray, side: int = CUTOUT_SIDE) -> np.ndarray:
     return result
 
 
-def read_rgba(path: str) -> np.ndarray:
-    """The picture in a file, (h, w, 4) uint8 RGBA, shrunk by a whole number where far larger than a cut-out.
+def read_picture(path: str, mode: str) -> Image.Image:
+    """The picture in a file, in PIL's `mode`.
 
     Raises OSError where the file is no picture, or one of over 40 million pixels, which no cut-out needs."""
     try:
@@ -118,13 +118,20 @@ def read_rgba(path: str) -> np.ndarray:
             with Image.open(path) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise OSError(f"{image.width} x {image.height} px, more than {MOST_PIXELS} in all")
-                rgba = image.convert("RGBA")
+                return image.convert(mode)
     except (
         ValueError,
         SyntaxError,
         Image.DecompressionBombError,
     ) as error:  # what PIL raises for damaged files
         raise OSError(f"a damaged picture: {error}") from None
+
+
+def read_rgba(path: str) -> np.ndarray:
+    """The picture in a file, (h, w, 4) uint8 RGBA, shrunk by a whole number where far larger than a cut-out.
+
+    Raises OSError as read_picture() does."""
+    rgba = read_picture(path, "RGBA")
     factor = max(rgba.size) // (2 * CUTOUT_SIDE)
     return np.asarray(rgba.reduce(factor) if factor > 1 else rgba)
 

@@ -2,18 +2,18 @@
 
 import json
 import os
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
-from PIL import Image
 
 from models import rle
-from models.data.cutout import Candidate, fault, family_of, fit, read_rgba
+from models.data.cutout import Candidate, fault, family_of, fit, read_picture, read_rgba
 from models.data.packages import files
 
 PICTURES = (".png", ".webp", ".tif", ".tiff")  # the formats that people keep alpha in
 LEAST_AREA = 32 * 32  # px, of an instance
 GAP = 2  # px that must lie between an instance and every other one
+NONE = type(None)
 
 
 class OwnError(ValueError):
@@ -44,15 +44,53 @@ def from_folder(root: str, licence: str) -> Iterator[Candidate]:
 
 
 def _load(path: str) -> Dict[str, Any]:
+    """The file's JSON: "images" and "annotations" are lists of objects, and "licenses" is one where it is there."""
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OwnError(f"{path}: expected COCO annotations, found {error}") from None
-    for key in ("images", "annotations"):
+    if isinstance(data, dict) and data.get("licenses") is None:
+        data["licenses"] = []
+    for key in ("images", "annotations", "licenses"):
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
             raise OwnError(f"{path}: expected COCO annotations with a list {key!r}, found none")
+        for i, entry in enumerate(data[key]):
+            if not isinstance(entry, dict):
+                raise OwnError(f"{path}: {key}[{i}]: expected an object, found {type(entry).__name__}")
     return data
+
+
+def _field(where: str, entry: Dict[str, Any], key: str, kinds: Tuple[type, ...], expected: str) -> Any:
+    """The entry's value `key`, None without one, of one of the types `kinds`; OwnError where it is of another."""
+    value = entry.get(key)
+    if isinstance(value, kinds):
+        return value
+    found = repr(value)[:60] if key in entry else "none"
+    raise OwnError(f"{where}: expected {expected} {key!r}, found {found}")
+
+
+def _number(where: str, entry: Dict[str, Any], key: str) -> Any:
+    """What names an entry: a number, or a text as some exporters write it."""
+    return _field(where, entry, key, (int, float, str), "a number")
+
+
+def _licences(path: str, data: Dict[str, Any]) -> Dict[Any, Optional[str]]:
+    """The name of each licence, its address where it has none, by the licence's id."""
+    licences = {}
+    for i, entry in enumerate(data["licenses"]):
+        where = f"{path}: licenses[{i}]"
+        key = "name" if entry.get("name") else "url"
+        licences[_number(where, entry, "id")] = _field(where, entry, key, (str, NONE), "a text")
+    return licences
+
+
+def _grouped(path: str, data: Dict[str, Any]) -> Dict[Any, List[Dict[str, Any]]]:
+    """The annotations of each image, by the image's id."""
+    grouped: Dict[Any, List[Dict[str, Any]]] = {}
+    for i, annotation in enumerate(data["annotations"]):
+        grouped.setdefault(_number(f"{path}: annotations[{i}]", annotation, "image_id"), []).append(annotation)
+    return grouped
 
 
 def grown(mask: np.ndarray, times: int) -> np.ndarray:
@@ -97,20 +135,22 @@ def from_coco(path: str, images: str) -> Iterator[Candidate]:
     """A candidate for every instance of a COCO file that is whole as far as its annotations tell.
 
     `images` is the folder of the pictures. Those of one picture are one family, as what they show is alike.
+    OwnError names the entry that is not as COCO has it, or the picture that cannot be read.
     """
     data = _load(path)
-    licences = {entry.get("id"): entry.get("name") or entry.get("url") for entry in data.get("licenses", [])}
-    grouped: Dict[Any, List[Dict[str, Any]]] = {}
-    for annotation in data["annotations"]:
-        grouped.setdefault(annotation.get("image_id"), []).append(annotation)
-    for entry in data["images"]:
-        annotations = grouped.get(entry.get("id"), [])
+    licences, grouped = _licences(path, data), _grouped(path, data)
+    for place, entry in enumerate(data["images"]):
+        where = f"{path}: images[{place}]"
+        annotations = grouped.get(_number(where, entry, "id"), [])
         if not annotations:
             continue
-        picture = os.path.join(images, str(entry.get("file_name")))
+        name = _field(where, entry, "file_name", (str,), "a text")
+        if "\0" in name:  # which no file system has
+            raise OwnError(f"{where}: expected the name of a file, found {name!r}")
+        number = _field(where, entry, "license", (int, float, str, NONE), "a number")
+        picture = os.path.join(images, name)
         try:
-            with Image.open(picture) as image:
-                rgb = np.asarray(image.convert("RGB"))
+            rgb = np.asarray(read_picture(picture, "RGB"))
         except OSError as error:
             raise OwnError(f"{picture}: expected a picture that {path} names, found {error}") from None
         height, width = rgb.shape[:2]
@@ -127,8 +167,8 @@ def from_coco(path: str, images: str) -> Iterator[Candidate]:
                 yield Candidate(source, rejected=reason)
                 continue
             rgba = fit(np.dstack([rgb, soft_alpha(masks[i])]))
-            licence = licences.get(entry.get("license")) or "unstated"
-            yield Candidate(source, f"coco/{entry['file_name']}", licence, "user", rgba, fault(rgba))
+            licence = licences.get(number) or "unstated"
+            yield Candidate(source, f"coco/{name}", licence, "user", rgba, fault(rgba))
 
 
 def _mask(path: str, annotation: Dict[str, Any], height: int, width: int) -> np.ndarray:
@@ -140,7 +180,7 @@ def _mask(path: str, annotation: Dict[str, Any], height: int, width: int) -> np.
             if not segmentation:
                 return np.zeros((height, width), bool)
         return np.asarray(rle.from_segmentation(segmentation, height, width), bool)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise OwnError(
             f"{path}: annotation {annotation.get('id')}: expected a segmentation, found {error}"
         ) from None

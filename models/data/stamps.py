@@ -70,5 +70,9 @@ def collect() -> Iterator[Candidate]:
     for path in files(root, (".png",)):
         if not is_photograph(path):
             continue
-        rgba = fit(read_rgba(os.path.join(root, path)))
+        try:
+            rgba = fit(read_rgba(os.path.join(root, path)))
+        except OSError:
+            yield Candidate(f"{PACKAGE}/{path}", rejected="unreadable")
+            continue
         yield Candidate(f"{PACKAGE}/{path}", stamp_family(path), LICENCE, "photo", rgba, fault(rgba))

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional, Union
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class CutoutInfo:
     """What the index says of a cut-out; width and height are in px."""
 
     index: int
-    family: str  # pictures of one thing (a mesh with all its views); never divided between splits
+    # Pictures of one thing (a mesh with all its views); in one split, but where a person names another for their own.
+    family: str
     source: str  # the package or folder, and the file within
     licence: str
     kind: str  # one of KINDS
@@ -60,6 +61,11 @@ def split_of(family: str) -> str:
     return "train" if share < 80 else ("val" if share < 90 else "test")
 
 
+def _text(value: str) -> str:
+    """The text with what UTF-8 cannot hold written out, \\udce9: names of files need not be UTF-8."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _expect(ok: bool, path: str, expected: str, found: Any) -> None:
     if not ok:
         raise StoreError(f"{path}: expected {expected}, found {found}")
@@ -76,7 +82,7 @@ class CutoutStore:
         try:
             with open(index_path, encoding="utf-8") as file:
                 index = json.load(file)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{index_path}: expected the index of a store, found {error}") from None
         _expect(
             isinstance(index, dict) and index.get("format") == FORMAT,
@@ -84,19 +90,13 @@ class CutoutStore:
             f"format {FORMAT}",
             index.get("format") if isinstance(index, dict) else type(index).__name__,
         )
-        self.cutouts: List[CutoutInfo] = []
-        self.backgrounds: List[BackgroundInfo] = []
-        try:
-            self._cutout_offsets = [entry["offset"] for entry in index["cutouts"]]
-            self._background_offsets = [entry["offset"] for entry in index["backgrounds"]]
-            self.cutouts = [_info(CutoutInfo, i, entry) for i, entry in enumerate(index["cutouts"])]
-            self.backgrounds = [
-                _info(BackgroundInfo, i, entry) for i, entry in enumerate(index["backgrounds"])
-            ]
-        except (KeyError, TypeError) as error:
-            raise StoreError(
-                f"{index_path}: expected entries with all their fields, found {error!r}"
-            ) from None
+        listed = {key: _entries(index_path, index, key) for key in ("cutouts", "backgrounds")}
+        self.cutouts: List[CutoutInfo] = _infos(CutoutInfo, f"{index_path}: cutouts", listed["cutouts"])
+        self.backgrounds: List[BackgroundInfo] = _infos(
+            BackgroundInfo, f"{index_path}: backgrounds", listed["backgrounds"]
+        )
+        self._cutout_offsets: List[int] = [entry["offset"] for entry in listed["cutouts"]]
+        self._background_offsets: List[int] = [entry["offset"] for entry in listed["backgrounds"]]
         self._rgba = _map(os.path.join(self.path, CUTOUT_PIXELS), self.cutouts, self._cutout_offsets, 4)
         self._rgb = _map(
             os.path.join(self.path, BACKGROUND_PIXELS), self.backgrounds, self._background_offsets, 3
@@ -115,9 +115,27 @@ class CutoutStore:
         return self._rgb[offset : offset + size].reshape(info.height, info.width, 3)
 
 
-def _info(kind, index: int, entry: Dict[str, Any]):
-    fields = [field.name for field in dataclasses.fields(kind) if field.name != "index"]
-    return kind(index=index, **{name: entry[name] for name in fields})
+def _entries(path: str, index: Dict[str, Any], key: str) -> List[Dict[str, Any]]:
+    """The list `key` of an index; StoreError where it is none."""
+    _expect(isinstance(index.get(key), list), path, f"a list {key!r}", type(index.get(key)).__name__)
+    return index[key]
+
+
+def _infos(kind, where: str, entries: List[Any]) -> List[Any]:
+    """A `kind` for every entry; StoreError where an entry lacks a field or has one of another type.
+
+    Every field is looked at here: a wrong one would else be met in the midst of a training."""
+    fields = {field.name: field.type for field in dataclasses.fields(kind) if field.name != "index"}
+    infos = []
+    for i, entry in enumerate(entries):
+        _expect(isinstance(entry, dict), f"{where}[{i}]", "an object", type(entry).__name__)
+        for name, wanted in {**fields, "offset": int}.items():
+            value = entry.get(name)
+            ok = isinstance(value, wanted) and not isinstance(value, bool)
+            found = repr(value)[:60] if name in entry else "none"
+            _expect(ok, f"{where}[{i}]", f"{'a text' if wanted is str else 'a whole number'} {name!r}", found)
+        infos.append(kind(index=i, **{name: entry[name] for name in fields}))
+    return infos
 
 
 def _map(path: str, infos, offsets: List[int], channels: int) -> np.ndarray:
@@ -144,15 +162,19 @@ class StoreWriter:
         self.path = os.fspath(path)
         index_path = os.path.join(self.path, INDEX)
         _expect(not os.path.exists(index_path), index_path, "a new folder", "a store")
+        _expect(os.path.isdir(self.path) or not os.path.exists(self.path), self.path, "a new folder", "a file")
         os.makedirs(self.path, exist_ok=True)
         self._cutouts: List[Dict[str, Any]] = []
         self._backgrounds: List[Dict[str, Any]] = []
         self._rgba = open(os.path.join(self.path, CUTOUT_PIXELS + ".part"), "wb")
         self._rgb = open(os.path.join(self.path, BACKGROUND_PIXELS + ".part"), "wb")
 
-    def add_cutout(self, rgba: np.ndarray, family: str, source: str, licence: str, kind: str) -> None:
-        """Appends a cut-out, (h, w, 4) uint8 RGBA with straight alpha, longest side <= 320 px; its split is
-        split_of(family)."""
+    def add_cutout(
+        self, rgba: np.ndarray, family: str, source: str, licence: str, kind: str, split: Optional[str] = None
+    ) -> str:
+        """Appends a cut-out, (h, w, 4) uint8 RGBA with straight alpha, longest side <= 320 px.
+
+        Returns its split: `split`, or split_of(family) without one."""
         _expect(
             rgba.dtype == np.uint8 and rgba.ndim == 3 and rgba.shape[2] == 4 and min(rgba.shape) > 0,
             source,
@@ -163,8 +185,9 @@ class StoreWriter:
             max(rgba.shape[:2]) <= CUTOUT_SIDE, source, f"at most {CUTOUT_SIDE} px a side", rgba.shape[:2]
         )
         _expect(kind in KINDS, source, f"a kind of {KINDS}", kind)
+        _expect(split is None or split in SPLITS, source, f"a split of {SPLITS}", split)
         entry = {"family": family, "source": source, "licence": licence, "kind": kind}
-        self._append(self._cutouts, self._rgba, rgba, entry)
+        return self._append(self._cutouts, self._rgba, rgba, entry, split)
 
     def add_background(self, rgb: np.ndarray, source: str, licence: str, family: str) -> None:
         """Appends a background, (h, w, 3) uint8 RGB; its split is split_of(family)."""
@@ -178,18 +201,15 @@ class StoreWriter:
         self._append(self._backgrounds, self._rgb, rgb, entry)
 
     @staticmethod
-    def _append(entries: List[Dict[str, Any]], file, pixels: np.ndarray, entry: Dict[str, Any]) -> None:
-        offset = file.tell()
+    def _append(
+        entries: List[Dict[str, Any]], file, pixels: np.ndarray, texts: Dict[str, str], split: Optional[str] = None
+    ) -> str:
+        entry: Dict[str, Any] = {name: _text(value) for name, value in texts.items()}
+        entry["split"] = split or split_of(entry["family"])
+        entry.update(width=pixels.shape[1], height=pixels.shape[0], offset=file.tell())
         file.write(np.ascontiguousarray(pixels).tobytes())
-        entries.append(
-            dict(
-                entry,
-                split=split_of(entry["family"]),
-                width=pixels.shape[1],
-                height=pixels.shape[0],
-                offset=offset,
-            )
-        )
+        entries.append(entry)
+        return entry["split"]
 
     def abandon(self) -> None:
         """Removes what was written so far."""

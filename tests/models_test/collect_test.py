@@ -5,15 +5,18 @@ import importlib.util
 import io
 import json
 import os
+import struct
 import tempfile
 import unittest
+import zlib
+from unittest import mock
 
 import numpy as np
 from PIL import Image
 
 from models.data import backgrounds, clipart, collect, cutout, meshes, obj, own, packages, stamps
 from models.data.render import Renderer
-from models.data.store import CutoutStore
+from models.data.store import CutoutStore, split_of
 
 CUBE = """mtllib cube.mtl
 v 0 0 0
@@ -52,6 +55,15 @@ def disc(side: int, radius: float, colour=(220, 90, 70)) -> np.ndarray:
     for channel in range(3):
         rgba[..., channel] = np.where(inside, np.clip(colour[channel] - y * 60 // side, 0, 255), 0)
     return rgba
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says it is of this size, and holds no pixels."""
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 class CutoutTest(unittest.TestCase):
@@ -154,6 +166,21 @@ class CutoutTest(unittest.TestCase):
         ):
             self.assertFalse(stamps.is_photograph(path), path)
         self.assertEqual(stamps.stamp_family("symbols/money/euro/coins/010.png"), "coin")
+
+
+class StampsTest(unittest.TestCase):
+    def test_a_damaged_stamp_is_left_out(self):
+        with tempfile.TemporaryDirectory() as share:
+            fruit = os.path.join(share, "tuxpaint", "stamps", "food", "fruit")
+            os.makedirs(fruit)
+            for name in ("kiwi.png", "pear.png"):
+                Image.fromarray(disc(90, 40)).save(os.path.join(fruit, name))
+            pear = os.path.join(fruit, "pear.png")
+            os.truncate(pear, os.path.getsize(pear) // 2)
+            with mock.patch.object(packages, "SHARE", share):
+                kiwi, pear = stamps.collect()
+        self.assertEqual((kiwi.rejected, kiwi.rgba.shape), ("", (80, 80, 4)))
+        self.assertEqual((pear.source, pear.rejected), (f"{stamps.PACKAGE}/food/fruit/pear.png", "unreadable"))
 
 
 class ListTest(unittest.TestCase):
@@ -321,6 +348,113 @@ class OwnTest(unittest.TestCase):
             self.assertEqual(status, 1)
             self.assertRegex(errors, "^error: .*" + message)
             self.assertEqual(os.listdir(self.store), [])  # nothing half-written stays
+
+    def test_pictures_that_no_training_would_see_are_no_store(self):
+        self.assertEqual([split_of(family) for family in ("desk", "chair", "apple")], ["test", "train", "val"])
+        for i in range(3):
+            self.save(f"desk{i}.png", disc(90, 40))
+        status, out, errors = self.run_collect("--cutouts", self.pictures)
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(errors, "^error: .*store: expected own cut-outs of split train, found 3 in test, .*"
+                                 "--split train puts all of them there.*\n$")
+        self.assertEqual(os.listdir(self.store), [])
+        for split, lacking in (("train", ["val"]), ("val", ["train"]), ("test", ["train", "val"])):
+            store = self.store = f"{self.root}/{split}"
+            status, out, errors = self.run_collect("--cutouts", self.pictures, "--split", split)
+            self.assertEqual(status, 0)
+            self.assertIn(f"{split} 3 in 1", out)
+            self.assertEqual([(c.family, c.split) for c in CutoutStore(store).cutouts], [("desk", split)] * 3)
+            self.assertEqual([line.split(":")[:3] for line in errors.splitlines()],
+                             [["note", f" {store}", f" no cut-outs of split {name}"] for name in lacking])
+        self.save("chair.png", disc(90, 40))
+        self.save("apple.png", disc(90, 40))
+        self.store = f"{self.root}/by family"
+        status, out, errors = self.run_collect("--cutouts", self.pictures)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("train 1 in 1, val 1 in 1, test 3 in 1", out)
+
+    def test_a_split_is_for_own_pictures(self):
+        with self.assertRaises(SystemExit):
+            self.run_collect("--only", "stamps", "--split", "train")
+
+    def test_nothing_good_leaves_no_store(self):
+        self.save("cups/a.png", disc(90, 5))
+        for more in ((), ("--only", "backgrounds")):
+            with mock.patch.object(backgrounds, "collect", lambda: iter(())):
+                status, _, errors = self.run_collect("--cutouts", self.pictures, *more)
+            self.assertEqual(status, 1)
+            self.assertRegex(errors, r"^error: .*expected own cut-outs, found none that is good .*'small': 1.*\n$")
+            self.assertEqual(os.listdir(self.store), [])
+        self.save("cups/a.png", disc(90, 40))
+        # The same folder may be tried again.
+        self.assertEqual(self.run_collect("--cutouts", self.pictures, "--split", "train")[0], 0)
+
+    def test_a_file_is_no_place_for_a_store(self):
+        with open(self.store, "w"):
+            pass
+        status, _, errors = self.run_collect("--cutouts", self.pictures)
+        self.assertEqual((status, errors), (1, f"error: {self.store}: expected a new folder, found a file\n"))
+
+    def test_names_need_not_be_utf_8(self):
+        os.rename(os.path.join(self.pictures, "cups"), os.fsencode(self.pictures) + b"/t\xe9")
+        for name in ("t\udce9/a.png", "caf\udce9.png"):
+            self.save(name, disc(90, 40))
+        status, _, _ = self.run_collect("--cutouts", self.pictures, "--licence", "libert\udce9", "--split", "train")
+        self.assertEqual(status, 0)
+        found = [(c.family, c.source, c.licence) for c in CutoutStore(self.store).cutouts]
+        self.assertEqual(found, [("caf", f"{self.pictures}/caf\\udce9.png", "libert\\udce9"),
+                                 ("t\\udce9", f"{self.pictures}/t\\udce9/a.png", "libert\\udce9")])
+        self.store += "2"  # and without a split: its name has one all the same
+        self.assertEqual(self.run_collect("--cutouts", self.pictures)[0], 0)
+        self.assertEqual({c.split for c in CutoutStore(self.store).cutouts}, {split_of("caf"), split_of("t\\udce9")})
+
+    def test_damaged_coco_is_named(self):
+        Image.new("RGB", (300, 200)).save(os.path.join(self.pictures, "a.png"))
+        for name, side in (("big.png", 7000), ("bomb.png", 20000)):
+            with open(os.path.join(self.pictures, name), "wb") as file:
+                file.write(png_header(side, side))
+        image = {"id": 1, "file_name": "a.png", "width": 300, "height": 200}
+        whole = {"id": 1, "image_id": 1, "segmentation": [[20, 20, 90, 20, 90, 90, 20, 90]]}
+        path = os.path.join(self.root, "instances.json")
+
+        def run(images=(image,), annotations=(whole,), **more):
+            with open(path, "w") as file:
+                json.dump({"images": images, "annotations": annotations, **more}, file)
+            return self.run_collect("--from-coco", path, "--images", self.pictures, "--split", "train")
+
+        for message, damage in (
+            (r"images\[1\]: expected an object, found int", {"images": [image, 5]}),
+            (r"images\[0\]: expected a number 'id', found \[1\]", {"images": [{**image, "id": [1]}]}),
+            (r"images\[0\]: expected a number 'id', found none", {"images": [{"file_name": "a.png"}]}),
+            (r"images\[0\]: expected a text 'file_name', found none", {"images": [{"id": 1}]}),
+            (r"images\[0\]: expected the name of a file, .*x00", {"images": [{**image, "file_name": "a\0.png"}]}),
+            (r"images\[0\]: expected a number 'license', found \[1\]", {"images": [{**image, "license": [1]}]}),
+            ("expected a picture .*embedded|expected a picture .*encode",
+             {"images": [{**image, "file_name": "\ud800.png"}]}),
+            ("big.png: expected a picture .*7000 x 7000 px, more", {"images": [{**image, "file_name": "big.png"}]}),
+            ("bomb.png: expected a picture that", {"images": [{**image, "file_name": "bomb.png"}]}),
+            (r"annotations\[1\]: expected an object, found NoneType", {"annotations": [whole, None]}),
+            (r"annotations\[0\]: expected a number 'image_id', found \[1\]",
+             {"annotations": [{**whole, "image_id": [1]}]}),
+            (r"annotation 1: expected a segmentation", {"annotations": [{**whole, "segmentation": [[10**400] * 6]}]}),
+            (r"licenses\[0\]: expected an object, found int", {"licenses": [5]}),
+            (r"licenses\[0\]: expected a number 'id', found \[1\]", {"licenses": [{"id": [1], "name": "CC0"}]}),
+            (r"licenses\[0\]: expected a text 'name', found 4", {"licenses": [{"id": 1, "name": 4}]}),
+            ("expected COCO annotations with a list 'licenses'", {"licenses": 5}),
+        ):
+            status, _, errors = run(**damage)
+            self.assertEqual(status, 1, message)
+            self.assertRegex(errors, f"^error: .*(?:{message}).*\n$")
+            self.assertEqual(os.listdir(self.store), [])
+        with open(path, "w") as file:
+            file.write("[" * 100000)
+        status, _, errors = self.run_collect("--from-coco", path, "--images", self.pictures)
+        self.assertEqual(status, 1)
+        self.assertRegex(errors, "instances.json: expected COCO annotations, found")
+        for number, licences in enumerate((None, [{"id": 1}], [{"id": 1, "name": None}])):
+            self.store = f"{self.root}/{number}"
+            self.assertEqual(run(images=[{**image, "license": 1}], licenses=licences)[0], 0)
+            self.assertEqual(CutoutStore(self.store).cutouts[0].licence, "unstated")
 
     def test_whole_instances_of_coco(self):
         rng = np.random.default_rng(5)

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy
 from PIL import Image
 
 from models import rle
 from models import scene as scenes
-from models.data import augment, compose, placement, shapes, write_cocoa
+from models.data import augment, compose, contact_sheet, placement, shapes, write_cocoa
 from models.data.own import grown
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -59,6 +60,13 @@ class SceneMakerTest(unittest.TestCase):
         sizes = [[(scene.width, scene.height) for scene in (maker(split).scene(n) for n in range(8))]
                  for split in compose.SPLITS]
         self.assertTrue(sizes[0] != sizes[1] != sizes[2] != sizes[0])
+
+    def test_numbers_that_are_no_scene(self):
+        made = maker()
+        self.assertEqual(made.scene(2**32 - 1).image_id, 2**32 - 1)
+        for number in (-1, 2**32):
+            with self.assertRaisesRegex(compose.ComposeError, f"a number of 0 to 4294967295, found {number}"):
+                made.scene(number)
 
     def test_scenes_are_sound(self):
         for scene in self.scenes:
@@ -255,6 +263,14 @@ class FilesTest(unittest.TestCase):
             self.assertEqual(self.run_main("--contact-sheet", path, "-n", "7", "--side", str(SIDE)), 0)
             with Image.open(path) as image:
                 self.assertEqual(image.size, (6 * (SIDE + 4), 2 * (SIDE + 4)))
+                self.assertEqual(image.size, contact_sheet.size_of(7, SIDE))
+            # In a folder that is only made for the scenes.
+            path = folder + "/new/sheet.JPG"
+            self.assertEqual(self.run_main("-o", folder + "/new/scenes", "--contact-sheet", path, "-n", "1",
+                                           "--side", str(SIDE)), 0)
+            with Image.open(path) as image:
+                self.assertEqual(image.size, (SIDE + 4, SIDE + 4))
+                self.assertEqual(image.size, contact_sheet.size_of(1, SIDE))
 
     def test_errors_are_one_line(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -264,6 +280,27 @@ class FilesTest(unittest.TestCase):
                                     (("-o", folder, "--side", "8"), "at least 32")):
                 self.assertEqual(self.run_main(*arguments), 1)
                 self.assertRegex(self.stderr.getvalue(), f"^error: .*{text}.*\n$")
+
+    def test_what_cannot_be_written_is_found_before_any_scene(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(compose.SceneMaker, "scene", side_effect=AssertionError("a scene was made")):
+            pathlib.Path(folder, "file").touch()
+            small = ("-n", "6000", "--side", "32")
+            for arguments, text in (
+                    (("-o", folder + "/file"), "file: expected a folder, found a file"),
+                    (("-o", folder, "--first", "5000000000"), "scenes of 0 to 4294967295, found one of 5000000023"),
+                    (("-o", folder, "--first", str(2**32 - 1), "-n", "2"), "found one of 4294967296"),
+                    (("--contact-sheet", folder + "/sheet"), "sheet.png, found no ending"),
+                    (("--contact-sheet", folder + "/sheet.xyz"), "sheet.xyz: expected .* found the ending .xyz"),
+                    (("--contact-sheet", folder + "/sheet.xbm"), "found the ending .xbm"),  # holds no colours
+                    (("--contact-sheet", folder + "/s.webp", *small), "holds 216 x 36000 px.* the ending .webp"),
+                    (("--contact-sheet", folder + "/s.gif", "-n", "12000", "--side", "32"), "the ending .gif"),
+                    (("--contact-sheet", folder + "/none/sheet.png"), "expected a folder to write it into, found none"),
+                    (("-o", folder + "/a", "--contact-sheet", folder + "/ab/s.png"), "a folder to write it into"),
+                    (("--contact-sheet", folder), "expected the name of a picture, found a folder")):
+                self.assertEqual(self.run_main(*arguments), 1, arguments)
+                self.assertRegex(self.stderr.getvalue(), f"^error: .*{text}.*\n$")
+            self.assertEqual([path.name for path in pathlib.Path(folder).iterdir()], ["file"])
 
 
 if __name__ == "__main__":

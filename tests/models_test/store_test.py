@@ -68,7 +68,8 @@ class StoreTest(unittest.TestCase):
             index = json.load(file)
         del index["cutouts"][0]["licence"]
         for text, message in (
-            (json.dumps(index), "licence"),
+            (json.dumps(index), r"index.json: cutouts\[0\]: expected a text 'licence', found none"),
+            ("[" * 100000, "expected the index of a store"),
             ('{"format": 9}', "expected format 1, found 9"),
             ("[]", "expected format 1, found list"),
             ("{", "expected the index of a store"),
@@ -77,6 +78,47 @@ class StoreTest(unittest.TestCase):
                 file.write(text)
             with self.assertRaisesRegex(StoreError, message):
                 CutoutStore(self.path)
+
+    def test_fields_of_another_type_are_named(self):
+        self.write()
+        index_path = os.path.join(self.path, INDEX)
+        with open(index_path, encoding="utf-8") as file:
+            index = json.load(file)
+        for key, field, value, message in (
+            ("cutouts", "width", "318", "a whole number 'width', found '318'"),
+            ("cutouts", "offset", 1.5, "a whole number 'offset', found 1.5"),
+            ("cutouts", "height", True, "a whole number 'height', found True"),
+            ("cutouts", "family", None, "a text 'family', found None"),
+            ("cutouts", "licence", [1], r"a text 'licence', found \[1\]"),
+            ("cutouts", "kind", {}, "a text 'kind', found {}"),
+            ("backgrounds", "height", None, "a whole number 'height', found None"),
+            ("backgrounds", "offset", "0", "a whole number 'offset', found '0'"),
+            ("backgrounds", "split", 3, "a text 'split', found 3"),
+        ):
+            damaged = json.loads(json.dumps(index))
+            damaged[key][2][field] = value
+            with open(index_path, "w", encoding="utf-8") as file:
+                json.dump(damaged, file)
+            with self.assertRaisesRegex(StoreError, rf"index.json: {key}\[2\]: expected {message}$"):
+                CutoutStore(self.path)
+        for key, value, message in (
+            ("cutouts", 5, "a list 'cutouts', found int"),
+            ("backgrounds", [7], "an object, found int"),
+        ):
+            with open(index_path, "w", encoding="utf-8") as file:
+                json.dump({**index, key: value}, file)
+            with self.assertRaisesRegex(StoreError, message):
+                CutoutStore(self.path)
+
+    def test_a_split_may_be_named(self):
+        writer = StoreWriter(self.path)
+        splits = [writer.add_cutout(picture(0, 4, 4, 4), "desk", "a.png", "CC0-1.0", "user", split)
+                  for split in (None, "train", "val")]
+        with self.assertRaisesRegex(StoreError, "a.png: expected a split of"):
+            writer.add_cutout(picture(0, 4, 4, 4), "desk", "a.png", "CC0-1.0", "user", "trial")
+        writer.close()
+        self.assertEqual(splits, ["test", "train", "val"])
+        self.assertEqual([info.split for info in CutoutStore(self.path).cutouts], splits)
 
     def test_bad_pictures_are_refused(self):
         writer = StoreWriter(self.path)
