@@ -1,8 +1,9 @@
 """Looks for what is wrong in annotations: python3 -m models.check FILE
 
 Findings, one a line, each with file, image and region: masks that cannot be read, are empty or reach
-outside of the image; visible masks outside of the amodal ones; orders that are given twice or run in a
-circle; objects that meet but have no order. Exit status: 0 none, 2 some, 1 the file cannot be read.
+outside of the image; visible and hidden parts that do not make up the whole; orders that are no numbers,
+given twice, contradicted by depth_constraint or run in a circle; objects that meet but have no order; names
+that no file can have. Exit status: 0 none, 2 some, 1 the file cannot be read.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from typing import List, Optional, Tuple
 import numpy
 
 from models.readers import Draft, Entry, ReadError, options
-from models.readers.common import overlaps
+from models.readers.common import names_a_file, overlaps
 
 
 def find_cycles(front: numpy.ndarray) -> List[List[int]]:
@@ -56,7 +57,9 @@ def order_findings(draft: Draft, smallest: int) -> List[str]:
 def check(entry: Entry, smallest: int = 1) -> Tuple[List[str], int]:
     """An image's findings, and how many of its objects could be read."""
     draft = entry.draft()
-    return draft.faults + draft.remarks + order_findings(draft, smallest), len(draft.objects)
+    names = [] if names_a_file(entry.file_name) else \
+        [f"file_name: expected a name that a file can have, found {ascii(entry.file_name)}"]
+    return names + draft.faults + draft.remarks + order_findings(draft, smallest), len(draft.objects)
 
 
 def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:

@@ -16,7 +16,7 @@ from models import rle
 from models import scene as scenes
 from models.data.write_cocoa import annotation_of, ranks, save_whole
 from models.readers import ReadError, SceneList, options
-from models.readers.common import overlaps
+from models.readers.common import names_a_file, overlaps, shown
 from models.readers.layers import MOST_OBJECTS
 from models.scene import Scene
 
@@ -26,7 +26,7 @@ class ConvertError(ValueError):
 
 
 def _where(scene: Scene) -> str:
-    return f"image {scene.file_name} (id {scene.image_id})"
+    return f"image {shown(scene.file_name)} (id {scene.image_id})"
 
 
 def cocoa_annotation(scene: Scene) -> Dict[str, Any]:
@@ -94,16 +94,26 @@ def to_cocoa(found: SceneList, output: str) -> int:
     return len(found) - len(annotations)
 
 
-def _stems(found: SceneList) -> List[str]:
+def _stems(found: SceneList) -> List[Optional[str]]:
+    """The name of each image's file, without .npz; None where the image has no name to make one of."""
     stems = [os.path.splitext(entry.file_name.replace("\\", "/").replace("/", "__"))[0]
-             for entry in found.entries]
+             if names_a_file(entry.file_name) else None for entry in found.entries]
     seen: Dict[str, str] = {}
     for stem, entry in zip(stems, found.entries):
+        if stem is None:
+            continue
         if stem in seen:
-            raise ConvertError(f"{entry.where}: expected file names that differ, found {stem}.npz "
-                               f"for {seen[stem]} too")
+            raise ConvertError(f"{entry.where}: expected file names that differ, found {shown(stem)}.npz "
+                               f"for {shown(seen[stem])} too")
         seen[stem] = entry.file_name
     return stems
+
+
+def _save_codes(path: str, codes: numpy.ndarray) -> None:
+    def write(part: str) -> None:
+        with open(part, "wb") as file:  # given a name, NumPy may add a suffix to it
+            numpy.savez_compressed(file, layer=codes)
+    save_whole(path, write)
 
 
 def to_npz(found: SceneList, output: str) -> int:
@@ -111,13 +121,16 @@ def to_npz(found: SceneList, output: str) -> int:
     stems, written, objects = _stems(found), 0, 0
     os.makedirs(output, exist_ok=True)
     for index, scene in options.readable(found, with_image=False):
+        stem = stems[index]
+        if stem is None:
+            options.complain(f"{found.entries[index].where}: expected a name that a file can have, found none")
+            continue
         try:
             codes = layer_codes(scene)
         except ConvertError as error:
             options.complain(f"{found.path}: {error}")
             continue
-        save_whole(os.path.join(output, stems[index] + ".npz"),
-                   lambda part: numpy.savez_compressed(part, layer=codes))
+        _save_codes(os.path.join(output, stem + ".npz"), codes)
         written, objects = written + 1, objects + len(scene.objects)
     print(f"{output}: {written} images, {objects} objects")
     return len(found) - written

@@ -69,7 +69,7 @@ def _size_of(rle: Rle) -> List[int]:
     size = rle.get("size") if isinstance(rle, dict) else None
     if not isinstance(size, (list, tuple)) or len(size) != 2 or \
             not all(isinstance(side, (int, numpy.integer)) and 0 <= side <= LONGEST_SIDE for side in size):
-        raise RleError(f"size: expected [height, width] of at most {LONGEST_SIDE}, found {str(size)[:60]}")
+        raise RleError(f"size: expected [height, width] of at most {LONGEST_SIDE}, found {repr(size)[:60]}")
     return [int(side) for side in size]
 
 
@@ -157,6 +157,8 @@ def _polygon_mask(polygon: Sequence[float], height: int, width: int) -> numpy.nd
         corners = numpy.asarray(polygon, numpy.float64)
     except (TypeError, ValueError) as error:
         raise RleError("polygon: expected a list of numbers, found something else in it") from error
+    except OverflowError as error:  # a whole number of hundreds of digits
+        raise RleError(f"polygon: expected coordinates of at most {FARTHEST:g}, found one beyond") from error
     if corners.ndim != 1 or corners.size < SHORTEST_POLYGON or corners.size % 2:
         raise RleError(f"polygon: expected x, y of at least 3 corners, found {corners.size} numbers")
     if not (numpy.abs(corners) <= FARTHEST).all():
@@ -187,13 +189,28 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
     return mask
 
 
+def _parts(polygons: Sequence[Any]) -> List[Any]:
+    """A polygon [x, y, ...], or a list of such -> the list. RleError where corners are points [x, y] of their own,
+    and where numbers and lists are mixed: what is meant is a guess, and a wrong one gives no pixels."""
+    nested = [isinstance(part, (list, tuple)) for part in polygons]
+    if not any(nested):
+        return [polygons] if polygons else []
+    if not all(nested):
+        raise RleError("polygon: expected a flat list [x, y, x, y, ...] or a list of such, found numbers beside lists")
+    points = len(polygons) >= SHORTEST_POLYGON // 2 and all(len(part) == 2 for part in polygons)
+    if points or any(isinstance(value, (list, tuple)) for part in polygons for value in part):
+        raise RleError("polygon: expected a flat list [x, y, x, y, ...], found corners as lists of their own")
+    return list(polygons)
+
+
 def with_corners(polygons: Sequence[Any]) -> Tuple[List[Any], int]:
     """Polygons, flat [x, y, ...] or a list of such -> those of three corners or more, and how many are left out,
-    since they hold no pixels."""
-    nested = bool(polygons) and all(isinstance(part, (list, tuple)) for part in polygons)
-    parts = list(polygons) if nested else [polygons] if polygons else []
-    whole = [part for part in parts if len(part) >= SHORTEST_POLYGON]
-    return whole, len(parts) - len(whole)
+    since they hold no pixels. RleError for what is no polygon, however short."""
+    parts = _parts(polygons)
+    short = [part for part in parts if len(part) < SHORTEST_POLYGON]
+    if not all(isinstance(value, (int, float)) for part in short for value in part):
+        raise RleError("polygon: expected a list of numbers, found something else in it")
+    return [part for part in parts if len(part) >= SHORTEST_POLYGON], len(short)
 
 
 def from_segmentation(segmentation: Any, height: int, width: int) -> numpy.ndarray:
@@ -207,5 +224,4 @@ def from_segmentation(segmentation: Any, height: int, width: int) -> numpy.ndarr
         raise RleError(f"segmentation: expected polygons or RLE, found {type(segmentation).__name__}")
     if not segmentation:
         raise RleError("segmentation: expected polygons or RLE, found an empty list")
-    nested = all(isinstance(part, (list, tuple)) for part in segmentation)
-    return from_polygons(segmentation if nested else [segmentation], height, width)
+    return from_polygons(_parts(segmentation), height, width)

@@ -9,7 +9,7 @@ import argparse
 import dataclasses
 import os
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy
 from PIL import Image
@@ -18,7 +18,7 @@ from models import panels, rle
 from models import scene as scenes
 from models.data.write_cocoa import ranks, save_whole
 from models.readers import ReadError, SceneList, options
-from models.readers.common import box_of, load_json, overlap_window
+from models.readers.common import box_of, load_json, number, overlap_window, shown
 from models.scene import Scene
 
 MOST_DETECTIONS = 100  # per image, by score
@@ -100,11 +100,16 @@ class Results:
             raise ReadError(f"{path}: expected a list of results, found {type(content).__name__}")
         self._by_image: Dict[Any, List[Tuple[int, Dict[str, Any]]]] = {}
         for place, entry in enumerate(content):
-            score = entry.get("score")
-            if not isinstance(score, (int, float)) or not {"image_id", "segmentation"} <= set(entry):
+            if not {"image_id", "segmentation", "score"} <= set(entry):
                 raise ReadError(f"{path}: [{place}]: expected image_id, segmentation and a number as score, "
                                 f"found {', '.join(sorted(entry)) or 'no key'}")
-            self._by_image.setdefault(entry["image_id"], []).append((place, entry))
+            image_id, score = entry["image_id"], entry["score"]
+            if not isinstance(image_id, int):
+                raise ReadError(f"{path}: [{place}]: image_id: expected a whole number, "
+                                f"found {repr(image_id)[:60]}")
+            if isinstance(score, str) or number(score) is None:
+                raise ReadError(f"{path}: [{place}]: score: expected a number, found {repr(score)[:60]}")
+            self._by_image.setdefault(image_id, []).append((place, entry))
         for entries in self._by_image.values():
             entries.sort(key=lambda numbered: -numbered[1]["score"])
 
@@ -116,7 +121,7 @@ class Results:
                 masks = [rle.from_segmentation(entry[key], scene.height, scene.width)
                          if key in entry else None for key in ("segmentation", "visible_segmentation")]
             except rle.RleError as error:
-                raise ReadError(f"{self.path}: [{place}]: image {scene.file_name}: {error}") from error
+                raise ReadError(f"{self.path}: [{place}]: image {shown(scene.file_name)}: {error}") from error
             found.append(Detection(float(entry["score"]), masks[0], masks[1]))
         return found
 
@@ -180,17 +185,35 @@ def _save(sheet: Image.Image, folder: str, name: str) -> None:
 
 
 def _flat(file_name: str) -> str:
-    return os.path.splitext(file_name.replace("\\", "/").lstrip("/").replace("/", "__"))[0]
+    """The part of a picture's name that tells the image; what a file's name should not hold is "_"."""
+    stem = os.path.splitext(file_name.replace("\\", "/").lstrip("/").replace("/", "__"))[0]
+    return "".join(character if character.isprintable() else "_" for character in stem) if stem.strip(".") else "image"
+
+
+def _names(found: SceneList) -> List[str]:
+    """A name for each image's picture, numbered from 2 on where an earlier one has it: a.jpg, a.png -> a, a_2."""
+    taken: Set[str] = set()
+    names: List[str] = []
+    for entry in found.entries:
+        name = stem = _flat(entry.file_name)
+        count = 1
+        while name in taken:
+            count += 1
+            name = f"{stem}_{count}"
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def show_scenes(found: SceneList, settings: argparse.Namespace) -> int:
     """Writes a PNG per image; returns how many could not be read, each with its line on standard error."""
     written = 0
     limited = found if settings.limit is None else found[:settings.limit]
-    for _, scene in options.readable(limited, with_image=True):
-        title = f"{scene.file_name} (id {scene.image_id}), {len(scene.objects)} objects"
+    names = _names(limited)
+    for index, scene in options.readable(limited, with_image=True):
+        title = f"{shown(scene.file_name)} (id {scene.image_id}), {len(scene.objects)} objects"
         sheet = panels.grid(scene_panels(scene, settings.side), 3, title)
-        _save(sheet, settings.output, f"{_flat(scene.file_name)}.show.png")
+        _save(sheet, settings.output, f"{names[index]}.show.png")
         written += 1
     print(f"{settings.output}: {written} of {len(limited)} images")
     return len(limited) - written
@@ -209,7 +232,7 @@ def show_worst(found: SceneList, settings: argparse.Namespace) -> int:
         index = regions.index(match.region)
         detection = results.of(scene)[match.detection] if match.detection >= 0 else None
         name = scene.objects[index].name
-        title = (f"{place}. {scene.file_name} (id {scene.image_id}), region {match.region}"
+        title = (f"{place}. {shown(scene.file_name)} (id {scene.image_id}), region {match.region}"
                  f"{f' {name!r}' if name else ''}: best IoU {match.iou:.3f}")
         file_name = f"{place:03d}_{match.iou:.3f}_{_flat(scene.file_name)}_region{match.region}.png"
         sheet = panels.grid(match_panels(scene, index, detection, settings.side), 4, title)

@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Optional  # noqa: E402
 import torch  # noqa: E402
 
 from models import config as configs  # noqa: E402
+from models.readers.options import notes  # noqa: E402
 from models.training import checkpoint  # noqa: E402
 from models.training.loader import LoaderError  # noqa: E402
 from models.training.memory import keep_freed_memory  # noqa: E402
@@ -265,7 +266,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if options.device == "cuda" and not torch.cuda.is_available():
             raise TrainingError("--device: expected a GPU that PyTorch can use, found none")
         device = torch.device(options.device)
-        with checkpoint.held(options.out):
+        with checkpoint.held(options.out), notes():
             trainer = make_trainer(options, device)
             source = make_source(options, trainer.network.config.side, trainer.options.seed)
             scenes = source.validation(options.validation_scenes)

@@ -26,6 +26,7 @@ class CocoEntry(InstancesEntry):
         """See InstancesEntry."""
         ranks, draft.front = ranked.ranks_and_front(annotations, self.rule)
         draft.order_rule = self.rule
+        ranked.note_bad(annotations, self.rule, draft)
         if self.rule == ranked.ORDER:  # equal z_orders are common, and wrong only where objects meet
             note_duplicates(ranks, draft.regions, draft)
 

@@ -52,6 +52,15 @@ def note_duplicates(ranks: List[Optional[float]], regions: List[int], draft: Dra
                                  f"region {first[rank]} (neither in front)")
 
 
+def note_contradictions(ranks: List[Optional[float]], draft: Draft) -> None:
+    """A remark for each pair of the draft's `front` whose order numbers (one per object) say the opposite."""
+    behind = common.front_by_rank(ranks).T
+    for i, j in numpy.argwhere(draft.front & behind):
+        a, b = draft.regions[i], draft.regions[j]
+        draft.remarks.append(f"regions {a} and {b}: expected one order, found \"{a}-{b}\" in depth_constraint and the "
+                             f"orders {ranks[i]:g} and {ranks[j]:g} (depth_constraint taken)")
+
+
 @dataclasses.dataclass
 class CocoaEntry(Entry):
     """One annotation, of one annotator."""
@@ -63,14 +72,11 @@ class CocoaEntry(Entry):
             draft.faults.append(f"region {place}: expected an object, found {type(region).__name__}")
             return None
         amodal = common.read_mask(region.get("segmentation"), self, draft, place, "segmentation")
-        visible = None
-        for key in ("visible_mask", "invisible_mask"):
-            if amodal is not None and visible is None and region.get(key) is not None:
-                mask = common.read_mask(region[key], self, draft, place, key)
-                if mask is not None:
-                    visible = mask if key == "visible_mask" else amodal & ~mask
         if amodal is None:
             return None
+        visible_key, hidden_key = (key if region.get(key) is not None else None
+                                   for key in ("visible_mask", "invisible_mask"))
+        visible = common.seen_part(region, visible_key, hidden_key, amodal, self, draft, place)
         item = SceneObject(amodal=amodal, visible=visible, name=str(region.get("name") or ""),
                            is_stuff=bool(region.get("isStuff", 0)))
         if isinstance(region.get("category_id"), int):
@@ -80,15 +86,18 @@ class CocoaEntry(Entry):
     def draft(self) -> Draft:
         """See Entry."""
         draft, regions = Draft(), self.annotation["regions"]
-        ranks: List[Optional[float]] = []
+        given: List[Any] = []
         for place, region in enumerate(regions, start=1):
             item = self._object(region, place, draft)
             if item is not None and common.add_object(draft, place, item):
-                ranks.append(common.number(region.get("order")))
+                given.append(region.get("order"))
+        ranks = [common.number(value) for value in given]
+        common.note_numbers("order", given, draft.regions, draft, least=0)
         front = front_of_constraint(self.annotation.get("depth_constraint"), len(regions), draft)
         if front is not None:
             kept = [place - 1 for place in draft.regions]
             draft.front, draft.order_rule = front[numpy.ix_(kept, kept)], "depth_constraint"
+            note_contradictions(ranks, draft)
         else:
             draft.front = common.front_by_rank(ranks)
             draft.order_rule = "order" if any(rank is not None for rank in ranks) else "none"

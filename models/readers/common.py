@@ -11,17 +11,37 @@ import re
 from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from models import rle
 from models.scene import SceneObject
 
 OUTSIDE_TOLERANCE = 1.0  # pixels that a polygon's corner may lie outside of the image
 MOST_PIXELS = 1 << 28  # of an image, as in the engine
+HIDDEN_TOLERANCE = 0.01  # of an object's pixels, by which a hand-drawn hidden part may miss what it should fill
 
 
 class ReadError(ValueError):
     """A file that cannot be read; the text names it, what was expected and what was found."""
+
+
+def one_line(error: Exception) -> str:
+    """The text of an error that another library raised, without line breaks; its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def shown(name: str) -> str:
+    """How messages show a file name: as it is, or quoted with escapes where that cannot be printed or seen."""
+    return name if name and name.isprintable() else ascii(name)
+
+
+def names_a_file(name: str) -> bool:
+    """Whether a file can have this name: one with more than dots, without a NUL and half surrogate pairs."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in name and bool(name.strip("./\\"))
 
 
 @dataclasses.dataclass
@@ -49,7 +69,7 @@ class Entry:
     @property
     def where(self) -> str:
         """How messages name the image."""
-        return f"{self.path}: image {self.file_name} (id {self.image_id})"
+        return f"{self.path}: image {shown(self.file_name)} (id {self.image_id})"
 
     def draft(self) -> Draft:
         """Decodes the masks and finds the order."""
@@ -68,7 +88,7 @@ def load_json(path: str) -> Any:
             return json.load(file)
     except OSError as error:
         raise ReadError(f"{path}: expected a readable file, found: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or a number of thousands of digits
         raise ReadError(f"{path}: expected JSON, found: {error}") from error
 
 
@@ -92,8 +112,8 @@ def load_image(source: Union[str, BinaryIO], width: int, height: int, name: str)
     try:
         with Image.open(source) as image:
             size, pixels = image.size, numpy.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ReadError(f"{name}: expected an image, found: {error}") from error
+    except Exception as error:  # of a damaged file PIL lets through whatever it stumbles over
+        raise ReadError(f"{name}: expected an image, found: {one_line(error)}") from error
     if size != (width, height):
         raise ReadError(f"{name}: expected {width} x {height} pixels as annotated, "
                         f"found {size[0]} x {size[1]}")
@@ -105,8 +125,8 @@ def image_size(path: str) -> Tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.size
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ReadError(f"{path}: expected an image, found: {error}") from error
+    except Exception as error:  # as in load_image
+        raise ReadError(f"{path}: expected an image, found: {one_line(error)}") from error
 
 
 def numbered(names: Sequence[str]) -> List[int]:
@@ -126,9 +146,19 @@ def number(value: Any) -> Optional[float]:
         return None
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # no number, or a whole one of hundreds of digits
         return None
     return found if numpy.isfinite(found) else None
+
+
+def note_numbers(name: str, values: Sequence[Any], regions: Sequence[int], draft: Draft,
+                 least: Optional[int] = None) -> None:
+    """A remark for each value that is given (not None) and no number; with `least`, no whole one from there on."""
+    expected = "a number" if least is None else f"a whole number of at least {least}"
+    for value, region in zip(values, regions):
+        found = number(value)
+        if value is not None and (found is None or least is not None and (found < least or found % 1 != 0)):
+            draft.remarks.append(f"region {region}: {name}: expected {expected}, found {repr(value)[:60]}")
 
 
 def read_mask(segmentation: Any, entry: Entry, draft: Draft, region: int, key: str
@@ -138,15 +168,14 @@ def read_mask(segmentation: Any, entry: Entry, draft: Draft, region: int, key: s
     Polygons of under three corners hold no pixels; they are left out, with a remark. An empty list is
     an empty mask.
     """
-    if isinstance(segmentation, (list, tuple)):
-        whole, left_out = rle.with_corners(segmentation)
-        if left_out:
-            draft.remarks.append(f"region {region}: {key}: expected polygons of at least 3 corners, found "
-                                 f"{left_out} of fewer (left out)")
-        if not whole:
-            return numpy.zeros((entry.height, entry.width), bool)
-        segmentation = whole
     try:
+        if isinstance(segmentation, (list, tuple)):
+            segmentation, left_out = rle.with_corners(segmentation)
+            if left_out:
+                draft.remarks.append(f"region {region}: {key}: expected polygons of at least 3 corners, found "
+                                     f"{left_out} of fewer (left out)")
+            if not segmentation:
+                return numpy.zeros((entry.height, entry.width), bool)
         mask = rle.from_segmentation(segmentation, entry.height, entry.width)
     except rle.RleError as error:
         draft.faults.append(f"region {region}: {key}: {error}")
@@ -154,6 +183,44 @@ def read_mask(segmentation: Any, entry: Entry, draft: Draft, region: int, key: s
     if isinstance(segmentation, list):
         _note_outside(segmentation, entry, draft, region, key)
     return mask
+
+
+def seen_part(record: Dict[str, Any], visible_key: Optional[str], hidden_key: Optional[str], amodal: numpy.ndarray,
+              entry: Entry, draft: Draft, region: int) -> Optional[numpy.ndarray]:
+    """What is seen of an object (H, W) bool: its visible mask, else `amodal` without its hidden one.
+
+    The keys are those under which the record has these masks, None without one. None, and a fault, if the mask
+    to be taken cannot be read. The hidden mask beside a visible one is read for what is wrong with it: remarks.
+    """
+    visible = read_mask(record[visible_key], entry, draft, region, visible_key) if visible_key else None
+    if not hidden_key:
+        return visible
+    read = Draft()
+    hidden = read_mask(record[hidden_key], entry, read, region, hidden_key)
+    draft.remarks += read.remarks
+    if visible_key:
+        draft.remarks += [f"{fault} (not used)" for fault in read.faults]
+    else:
+        draft.faults += read.faults
+    if hidden is None:
+        return visible
+    if hidden_key == "invisible_mask":  # other keys name what covers the object, which may reach beyond it
+        _note_hidden(visible, hidden, amodal, draft, region)
+    return visible if visible_key else amodal & ~hidden
+
+
+def _note_hidden(visible: Optional[numpy.ndarray], hidden: numpy.ndarray, amodal: numpy.ndarray, draft: Draft,
+                 region: int) -> None:
+    """A remark where the hidden part does not complete the visible one to the object; masks (H, W) bool."""
+    tolerated = HIDDEN_TOLERANCE * numpy.count_nonzero(amodal)
+    outside = numpy.count_nonzero(hidden & ~amodal)
+    if outside > tolerated:
+        draft.remarks.append(f"region {region}: invisible_mask: expected a part of the amodal mask, found {outside} "
+                             "pixels outside (cut off)")
+    wrong = 0 if visible is None else numpy.count_nonzero(amodal & (visible == hidden))
+    if wrong > tolerated:
+        draft.remarks.append(f"region {region}: expected each pixel of the amodal mask in one of visible_mask and "
+                             f"invisible_mask, found {wrong} in both or none (visible_mask taken)")
 
 
 def _note_outside(polygons: List[Any], entry: Entry, draft: Draft, region: int, key: str) -> None:
@@ -275,6 +342,6 @@ def size_of_record(path: str, record: Dict[str, Any], images: Optional[str], mas
             return size[1], size[0]
     found = image_path(path, record["file_name"], images)
     if found is None:
-        raise ReadError(f"{path}: image {record['file_name']} (id {record['id']}): expected a width and a "
+        raise ReadError(f"{path}: image {shown(record['file_name'])} (id {record['id']}): expected a width and a "
                         f"height, found {width!r} and {height!r}, and no image file")
     return image_size(found)

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy
 
 from models.readers import common, instances
-from models.readers.cocoa import front_of_constraint
+from models.readers.cocoa import front_of_constraint, note_contradictions
 from models.readers.common import Draft, Entry
 from models.readers.instances import Annotation, InstancesEntry, first_key
 from models.scene import SceneObject
@@ -47,18 +47,18 @@ class D2saEntry(InstancesEntry):
         item = SceneObject(amodal=amodal, visible=amodal if seen_whole else None,
                            is_stuff=bool(part(annotation, "isStuff")))
         visible_key, hidden_key = first_key(annotation, VISIBLE_KEYS), first_key(annotation, HIDDEN_KEYS)
-        key = visible_key or hidden_key
-        if key is not None:
-            mask = common.read_mask(annotation[key], self, draft, region, key)
-            if mask is None:
-                return None
-            item.visible = mask if visible_key else amodal & ~mask
+        if visible_key or hidden_key:
+            item.visible = common.seen_part(annotation, visible_key, hidden_key, amodal, self, draft, region)
+            return None if item.visible is None else item
         return item
 
     def set_order(self, draft: Draft, annotations: Sequence[Annotation]) -> None:
         """See InstancesEntry."""
-        given = [part(annotation, "depth_constraint") for annotation in self.annotations]
-        texts = {text for text in given if text and isinstance(text, str)}
+        constraints = [part(annotation, "depth_constraint") for annotation in self.annotations]
+        given = [part(annotation, "order") for annotation in annotations]
+        common.note_numbers("order", given, draft.regions, draft, least=0)
+        ranks = [common.number(value) for value in given]
+        texts = {text for text in constraints if text and isinstance(text, str)}
         if len(texts) > 1:
             draft.remarks.append(f"depth_constraint: expected one text for the image, found {len(texts)} "
                                  "(not used)")
@@ -66,8 +66,8 @@ class D2saEntry(InstancesEntry):
             front = front_of_constraint(texts.pop(), len(self.annotations), draft)
             kept = [region - 1 for region in draft.regions]
             draft.front, draft.order_rule = front[numpy.ix_(kept, kept)], "depth_constraint"
+            note_contradictions(ranks, draft)
             return
-        ranks = [common.number(part(annotation, "order")) for annotation in annotations]
         draft.front = common.fill(common.front_by_masks(draft.objects), common.front_by_rank(ranks))
         draft.order_rule = "visible masks, else order"
 

@@ -44,6 +44,8 @@ class KinsEntry(InstancesEntry):
 
     def set_order(self, draft: Draft, annotations: Sequence[Annotation]) -> None:
         """See InstancesEntry."""
+        for name in ("ico_id", "layer_order"):
+            common.note_numbers(name, [annotation.get(name) for annotation in annotations], draft.regions, draft)
         layers = [common.number(annotation.get("layer_order")) for annotation in annotations]
         front = common.fill(front_in_clusters(annotations), common.front_by_rank(layers))
         rules = [name for name in ("ico_id", "layer_order")

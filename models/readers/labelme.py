@@ -6,14 +6,13 @@ whole object. Other kinds of shapes (points, lines) are left out.
 """
 
 import base64
-import binascii
 import dataclasses
 import io
 import math
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from models.readers import common, ranked
 from models.readers.cocoa import note_duplicates
@@ -52,8 +51,8 @@ def _pasted_mask(shape: Shape, height: int, width: int) -> numpy.ndarray:
     try:
         with Image.open(io.BytesIO(base64.b64decode(shape["mask"], validate=True))) as image:
             patch = numpy.array(image) > 0
-    except (binascii.Error, TypeError, KeyError, OSError, UnidentifiedImageError) as error:
-        raise ShapeError(f"a PNG in base64, found: {error}") from error
+    except Exception as error:  # no base64, or what PIL stumbles over
+        raise ShapeError(f"a PNG in base64, found: {common.one_line(error)}") from error
     if patch.ndim != 2:
         raise ShapeError(f"a PNG of one channel, found {patch.ndim} dimensions")
     left, top = (int(value) for value in shape["points"][0])
@@ -80,7 +79,7 @@ class LabelmeEntry(Entry):
             return found
         try:
             content = io.BytesIO(base64.b64decode(self.data, validate=True))
-        except binascii.Error as error:
+        except (ValueError, TypeError) as error:
             raise ReadError(f"{self.path}: imageData: expected base64, found: {error}") from error
         return common.load_image(content, self.width, self.height, f"{self.path}: imageData")
 
@@ -92,7 +91,7 @@ class LabelmeEntry(Entry):
         except ShapeError as error:
             draft.faults.append(f"region {region}: {shape.get('shape_type')}: expected {error}")
             return None
-        except (KeyError, TypeError, ValueError, IndexError):
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
             draft.faults.append(f"region {region}: expected \"points\" [[x, y], ...], found "
                                 f"{str(shape.get('points'))[:60]!r}")
             return None
@@ -120,6 +119,7 @@ class LabelmeEntry(Entry):
         kept = [shape for region, shape, item in parts if common.add_object(draft, region, item)]
         ranks, draft.front = ranked.ranks_and_front(kept, self.rule)
         draft.order_rule = self.rule
+        ranked.note_bad(kept, self.rule, draft)
         if self.rule == ranked.ORDER:
             note_duplicates(ranks, draft.regions, draft)
         return draft

@@ -1,7 +1,8 @@
 """Layer-coded .npz: one uint64 per pixel, key `layer`; bit i: object i is visible, bit 32 + i: hidden.
 
 Objects are numbered from front to back, up to 32 of them. A hidden object's level at a pixel is its
-place among the hidden objects there, counted from 1.
+place among the hidden objects there, counted from 1 (where nobody is visible, scene.level_maps' rule for
+what is hidden by something that is not annotated holds, as for all formats: the first two are level 1).
 
 The published decoder differs in two ways that `published` reproduces: it ends the list of objects at
 the first number that no pixel shows, and a code whose pixels form only pieces of under 64 (4-connected)
@@ -10,7 +11,6 @@ is erased.
 
 import dataclasses
 import os
-import zipfile
 from typing import List, Optional
 
 import numpy
@@ -18,6 +18,7 @@ import numpy
 from models.pieces import pieces, sizes
 from models.readers import common
 from models.readers.common import Draft, Entry, ReadError
+from models.rle import LONGEST_SIDE
 from models.scene import SceneObject
 
 MOST_OBJECTS = 32
@@ -29,17 +30,25 @@ VISIBLE_BITS = numpy.uint64(0xFFFFFFFF)
 def load(path: str) -> numpy.ndarray:
     """The codes (H, W) uint64 of a file."""
     try:
-        with numpy.load(path, allow_pickle=False) as content:
-            if not hasattr(content, "files") or "layer" not in content.files:
+        content = numpy.load(path, allow_pickle=False)
+        if isinstance(content, numpy.ndarray):
+            raise ReadError(f"{path}: expected a .npz file, found a single array (.npy)")
+        with content:
+            if "layer" not in content.files:
                 raise ReadError(f"{path}: expected an array named \"layer\", found "
-                                f"{', '.join(getattr(content, 'files', [])) or 'none'}")
+                                f"{', '.join(map(common.shown, content.files)) or 'none'}")
             codes = content["layer"]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{path}: expected a .npz file, found: {error}") from error
-    if codes.ndim != 2 or codes.size == 0 or codes.dtype not in (numpy.uint64, numpy.int64):
+    except ReadError:
+        raise
+    except Exception as error:  # zlib's, zipfile's, a MemoryError for a size: whatever damaged bytes lead to
+        raise ReadError(f"{path}: expected a .npz file, found: {common.one_line(error)}") from error
+    if not isinstance(codes, numpy.ndarray):  # an entry that is no array comes as its bytes
+        raise ReadError(f"{path}: layer: expected (height, width) uint64, found no array")
+    if codes.ndim != 2 or codes.dtype not in (numpy.uint64, numpy.int64):
         raise ReadError(f"{path}: layer: expected (height, width) uint64, found {codes.shape} {codes.dtype}")
+    if not common.are_sides(*codes.shape):
+        raise ReadError(f"{path}: layer: expected 1 to {LONGEST_SIDE} rows and columns, {common.MOST_PIXELS} pixels "
+                        f"at most, found {codes.shape}")
     return numpy.ascontiguousarray(codes).view(numpy.uint64)
 
 

@@ -1,9 +1,10 @@
 """The command-line options that every program on annotations has, and how it speaks of failures."""
 
 import argparse
+import contextlib
 import logging
 import sys
-from typing import Iterator, Tuple
+from typing import Iterator, Set, Tuple
 
 from models import readers
 from models.readers import ReadError, SceneList
@@ -23,18 +24,35 @@ def add_to(parser: argparse.ArgumentParser, images_help: str) -> None:
                         help="read layer-coded files with the published decoder's faults")
 
 
-def open_scenes(path: str, options: argparse.Namespace) -> SceneList:
-    """The file's scenes; what its reader has to say goes to standard output. Raises ReadError."""
+@contextlib.contextmanager
+def notes() -> Iterator[None]:
+    """Within it what readers have to say of files, as by which rule objects are ordered, goes to standard output,
+    each line once, however often a file is read."""
     log = logging.getLogger("models.readers")
     log.setLevel(logging.INFO)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("note: %(message)s"))
+    said: Set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        known = text in said
+        said.add(text)
+        return not known
+
+    handler.addFilter(is_new)
     log.addHandler(handler)
     try:
-        return readers.read(path, format=options.format, images=options.images, author=options.author,
-                            published_decoder=options.published_decoder)
+        yield
     finally:
         log.removeHandler(handler)
+
+
+def open_scenes(path: str, options: argparse.Namespace) -> SceneList:
+    """The file's scenes; what its reader has to say goes to standard output. Raises ReadError."""
+    with notes():
+        return readers.read(path, format=options.format, images=options.images, author=options.author,
+                            published_decoder=options.published_decoder)
 
 
 def complain(message: object) -> None:

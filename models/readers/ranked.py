@@ -6,6 +6,7 @@ import numpy
 
 from models import scene as scenes
 from models.readers import common
+from models.readers.common import Draft
 
 ORDER = "order, 1 = front-most"
 Z_ORDER = "z_order, highest = front-most"
@@ -14,11 +15,28 @@ LIST = "the list's own, first = front-most"
 
 def rank_of(record: Dict[str, Any], name: str) -> Optional[float]:
     """A number that annotation tools keep in the record itself, its attributes or its flags."""
-    for place in (record, record.get("attributes"), record.get("flags")):
-        found = common.number(place.get(name)) if isinstance(place, dict) else None
-        if found is not None:
-            return found
-    return None
+    return common.number(_given(record, name))
+
+
+def _given(record: Dict[str, Any], name: str) -> Any:
+    """What a record holds under this name, a number before anything else; None for nothing.
+
+    Flags that are only set or not are no attempt at a number.
+    """
+    places = (record, record.get("attributes"), record.get("flags"))
+    values = [place.get(name) for place in places if isinstance(place, dict)]
+    values = [value for value in values if value is not None and not isinstance(value, bool)]
+    return next((value for value in values if common.number(value) is not None), values[0] if values else None)
+
+
+def note_bad(records: Sequence[Dict[str, Any]], rule: str, draft: Draft) -> None:
+    """A remark for each number of the rule that is none; for LIST, for all that were to be one of another rule.
+
+    The records are those of the draft's objects.
+    """
+    for name, least, other in (("order", 0, Z_ORDER), ("z_order", None, ORDER)):
+        if rule != other:
+            common.note_numbers(name, [_given(record, name) for record in records], draft.regions, draft, least)
 
 
 def rule_of(records: Sequence[Dict[str, Any]]) -> str:

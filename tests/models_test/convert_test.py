@@ -141,6 +141,31 @@ class ConvertTest(unittest.TestCase):
         status, printed, errors = run(self.path("bad.json"), "-o", self.path("none.json"), "--to", "cocoa")
         self.assertEqual((status, os.path.exists(self.path("none.json"))), (1, False))
 
+    def test_an_image_without_a_name_has_no_file(self):
+        """It is named, the other is written, and nothing is left of what could not be."""
+        for name in ("", ".", "a\0b.png", "a\ud800b.png"):
+            with open(os.path.join(FIXTURES, "cocoa.json"), encoding="utf-8") as file:
+                document = json.load(file)
+            document["images"][0]["file_name"] = name
+            with open(self.path("named.json"), "w", encoding="ascii") as file:
+                json.dump(document, file)
+            with self.subTest(name), tempfile.TemporaryDirectory() as output:
+                status, _, errors = run(self.path("named.json"), "-o", output, "--to", "npz")
+                self.assertEqual((status, len(errors.splitlines())), (2, 2), errors)
+                self.assertRegex(errors, "^error: .*\\(id [79]\\): expected a name that a file can have, found none")
+                self.assertEqual(len(os.listdir(output)), 1, os.listdir(output))
+                self.assertIn(os.listdir(output)[0], ("seven.npz", "nine.npz"))
+
+    def test_corners_as_points_are_an_error(self):
+        with open(os.path.join(FIXTURES, "cocoa.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        document["annotations"][0]["regions"][0]["segmentation"] = [[1, 1], [5, 1], [5, 4], [1, 4]]
+        with open(self.path("points.json"), "w", encoding="ascii") as file:
+            json.dump(document, file)
+        status, _, errors = run(self.path("points.json"), "-o", self.path("out.json"), "--to", "cocoa")
+        self.assertEqual(status, 2)
+        self.assertIn("seven.png (id 7): region 1: segmentation: polygon: expected a flat list", errors)
+
     def test_errors_are_one_line(self):
         for arguments, words in (
                 (("no.json", "-o", self.path("x.json"), "--to", "cocoa"),

@@ -8,9 +8,11 @@ import os
 import random
 import tempfile
 import unittest
+import zipfile
+import zlib
 
 import numpy
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from models import readers
 from models import scene as scenes
@@ -25,10 +27,18 @@ C = ["......xx", "......xx", "......xx", "........", "........", "xx......"]
 B_HIDDEN = ["........", "........", "...xx...", "...xx...", "........", "........"]
 C_HIDDEN = ["........", "........", "......x.", "........", "........", "........"]
 NONE = ["........"] * 6
+MANY_DIGITS = "a number of many digits"  # written as one, which Python's own json would not do
 
 
 def mask_of(rows):
     return numpy.array([[character == "x" for character in row] for row in rows])
+
+
+def picture_of(width, height):
+    """A white PNG, in base64."""
+    content = io.BytesIO()
+    Image.new("L", (width, height), 255).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode("ascii")
 
 
 def fixture(name):
@@ -48,7 +58,7 @@ class ReadersTest(unittest.TestCase):
     def write(self, document, name="changed.json"):
         path = os.path.join(self.folder, name)
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(document, file)
+            file.write(json.dumps(document).replace(json.dumps(MANY_DIGITS), "9" * 5000))
         return path
 
     def assert_masks(self, masks, expected):
@@ -80,7 +90,10 @@ class CocoaTest(ReadersTest):
         numpy.testing.assert_array_equal(scenes.level_maps(scene), scenes.level_maps(derived))
 
     def test_constraint_is_before_order(self):
-        self.assert_scene(self.read("cocoa.json")[1], [B, A], [B_HIDDEN, NONE], {(1, 0)})
+        document = fixture("cocoa.json")
+        regions = document["annotations"][2]["regions"]
+        regions[0]["order"], regions[1]["order"] = 1, 2
+        self.assert_scene(readers.read(self.write(document))[1], [B, A], [B_HIDDEN, NONE], {(1, 0)})
 
     def test_author(self):
         found = self.read("cocoa.json", author="second")
@@ -126,10 +139,11 @@ class CocoaTest(ReadersTest):
         found = readers.read(self.write(document))
         draft = found.entries[0].draft()
         self.assertEqual(draft.regions, [2, 3])
-        self.assertEqual(len(draft.remarks), 3)
+        self.assertEqual(len(draft.remarks), 4)
         for remark, words in zip(draft.remarks, (
                 "region 1: segmentation: expected corners inside of 8 x 6, found one 24.0",
                 "region 1: expected an amodal mask inside of the image, found an empty one",
+                "region 2: expected each pixel of the amodal mask in one of visible_mask and invisible_mask, found 8",
                 "region 2: expected a visible mask inside of the amodal one, found 1 ")):
             self.assertIn(words, remark)
         self.assertFalse(found[0].objects[0].visible.any())
@@ -282,11 +296,22 @@ class LabelmeTest(ReadersTest):
         document["imageData"] = base64.b64encode(content.getvalue()).decode("ascii")
         self.assertEqual(readers.read(self.write(document))[0].image[0, 0].tolist(), [1, 2, 3])
 
+    def test_bad_image_inside_of_the_file(self):
+        for data in ("\u00e9", 5, "%%", [1], picture_of(8, 6)[:40]):
+            document = fixture("labelme.json")
+            document["imageData"] = data
+            with self.subTest(data), self.assertRaisesRegex(ReadError, "changed.json: imageData: expected "):
+                readers.read(self.write(document))[0]
+
     def test_bad_shapes(self):
         for shape, words in (({"points": [[1, 1], [2]]}, "region 1: expected \"points\""),
                              ({"points": None}, "found 'None'"),
                              ({"points": [[1, 1]], "shape_type": "circle"}, "2 points of a circle"),
-                             ({"points": [[1, 1]], "shape_type": "mask", "mask": "%%"}, "expected a PNG")):
+                             ({"points": [[1, 1]], "shape_type": "mask", "mask": "%%"}, "expected a PNG"),
+                             ({"points": [[1, 1]], "shape_type": "mask", "mask": "\u00e9"}, "expected a PNG"),
+                             ({"points": [[float("inf"), 0]], "shape_type": "mask", "mask": picture_of(3, 3)},
+                              "region 1: expected \"points\""),
+                             ({"points": [[0, 0], [10 ** 400, 3], [0, 3]]}, "region 1: expected \"points\"")):
             document = fixture("labelme.json")
             document["shapes"] = [shape]
             with self.subTest(words), self.assertRaisesRegex(ReadError, words):
@@ -381,11 +406,57 @@ class LayersTest(ReadersTest):
         other = os.path.join(self.folder, "other.npz")
         numpy.savez(other, codes=numpy.zeros((2, 2), numpy.uint64))
         deep = self.save(numpy.zeros((2, 2, 1), numpy.uint64), "a.npz")
+        array = os.path.join(self.folder, "array.npz")
+        with open(array, "wb") as file:
+            numpy.save(file, numpy.zeros((2, 2), numpy.uint64))
+        loose = os.path.join(self.folder, "loose.npz")
+        with zipfile.ZipFile(loose, "w") as archive:
+            archive.writestr("layer", b"no array")
         for path, words in ((not_zip, "expected a .npz file"), (other, "array named \"layer\", found codes"),
+                            (array, "found a single array"), (loose, "uint64, found no array"),
+                            (self.sized("huge.npz", (10 ** 7, 10 ** 7)), "expected a .npz file, found: \\S"),
+                            (self.sized("empty.npz", (0, 5)), "expected 1 to 65535 rows .*found \\(0, 5\\)"),
+                            (self.save(numpy.zeros((1, 65536), numpy.uint64), "long.npz"), "found \\(1, 65536\\)"),
                             (deep, "found \\(2, 2, 1\\) uint64"),
                             (self.save(numpy.zeros((2, 2)), "b.npz"), "found \\(2, 2\\) float64")):
             with self.subTest(words), self.assertRaisesRegex(ReadError, words):
                 readers.read(path)
+
+    def sized(self, name, shape):
+        """A file whose array has this shape by its header, and no content."""
+        header = io.BytesIO()
+        numpy.lib.format.write_array_header_1_0(header, {"descr": "<u8", "fortran_order": False, "shape": shape})
+        path = os.path.join(self.folder, name)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("layer.npy", header.getvalue())
+        return path
+
+    def test_damaged_archives_give_errors_or_scenes(self):
+        """Bytes replaced and ends cut off at random: nothing but ReadError, of one line, may come of it."""
+        path = self.save(numpy.arange(4096, dtype=numpy.uint64).reshape(64, 64) % numpy.uint64(7))
+        with open(path, "rb") as file:
+            whole = file.read()
+        causes = set()
+        for seed in range(400):
+            source, content = random.Random(seed), bytearray(whole)
+            for _ in range(source.randint(1, 4)):
+                content[source.randrange(len(content))] = source.randrange(256)
+            if source.random() < 0.2:
+                del content[source.randrange(len(content)):]
+            with open(path, "wb") as file:
+                file.write(content)
+            try:
+                scenes.level_maps(readers.read(path)[0])
+                causes.add("none")
+            except ReadError as error:
+                self.assertRegex(str(error), "^.*scene_000012.npz: .*expected .*$")
+                causes.add(type(error.__cause__).__name__)
+        self.assertLessEqual({"none", "error", "BadZipFile", "ValueError"}, causes)  # "error" is zlib's
+
+    def test_levels_where_nobody_is_seen(self):
+        """What hides the first two there is not annotated: both have nothing but that in front of them, or one."""
+        scene = readers.read(self.save(numpy.array([[7 << 32, 1, 2, 4]], numpy.uint64)))[0]
+        self.assertEqual(scenes.level_maps(scene)[:, 0, 0].tolist(), [1, 1, 2])
 
 
 def damage(document, source, values):
@@ -408,6 +479,17 @@ def damage(document, source, values):
         place.append(copy.deepcopy(place[key]))
 
 
+def numbers_in(place):
+    """All numbers of a document, as the list or object that holds each and where in it."""
+    found = []
+    for key in place if isinstance(place, dict) else range(len(place)):
+        if isinstance(place[key], (dict, list)):
+            found += numbers_in(place[key])
+        elif isinstance(place[key], (int, float)):
+            found.append((place, key))
+    return found
+
+
 class ReadTest(ReadersTest):
     def test_images_are_found_loaded_and_checked(self):
         found = self.read("cocoa.json")
@@ -424,6 +506,18 @@ class ReadTest(ReadersTest):
         with self.assertRaisesRegex(ReadError, "seven.png: expected 8 x 6 pixels as annotated, found 6 x 8"):
             readers.read(path)[0]
 
+    def test_damaged_images_are_named(self):
+        path = self.write(fixture("cocoa.json"))
+        name = os.path.join(self.folder, "seven.png")
+        comment = zlib.compress(b"x" * (PngImagePlugin.MAX_TEXT_CHUNK + 1))  # kilobytes that become a megabyte
+        information = PngImagePlugin.PngInfo()
+        information.add(b"zTXt", b"Comment\0\0" + comment)
+        Image.new("RGB", (8, 6)).save(name, pnginfo=information)
+        with self.assertRaisesRegex(ReadError, "seven.png: expected an image, found: \\S"):
+            readers.read(path)[0]
+        with self.assertRaisesRegex(ReadError, "seven.png: expected an image, found: \\S"):
+            readers.common.image_size(name)
+
     def test_slices_stay_lists_of_scenes(self):
         found = self.read("cocoa.json")[1:]
         self.assertEqual([scene.image_id for scene in found], [9])
@@ -434,16 +528,25 @@ class ReadTest(ReadersTest):
             self.read("coco.json", format="voc")
 
     def test_damaged_files_give_errors_or_scenes(self):
-        """Values replaced, removed and doubled at random: nothing but ReadError may come of it."""
+        """Values replaced, removed and doubled at random: nothing but ReadError may come of it.
+
+        Among them are whole numbers too large for a float, and such that Python does not read at all.
+        """
         values = (None, 0, -1, 7, 1e300, 2 ** 70, "", "x", "1-2", [], {}, [[]], [1, 2], True, [None],
-                  {"size": [6, 8], "counts": "x"}, {"size": [6, 8], "counts": [2 ** 70]}, [0, 0, 4, 0, 4, 4])
+                  {"size": [6, 8], "counts": "x"}, {"size": [6, 8], "counts": [2 ** 70]}, [0, 0, 4, 0, 4, 4],
+                  10 ** 400, MANY_DIGITS, "\0", "\ud800", [[0, 0], [4, 0], [4, 4]])
+        numbers = (10 ** 400, -10 ** 400, MANY_DIGITS, float("inf"), float("nan"))
         names = sorted(name for name in os.listdir(FIXTURES) if name.endswith(".json"))
         outcomes = {"read": 0, "refused": 0}
-        for seed in range(400):
+        for seed in range(600):
             source = random.Random(seed)
             document = fixture(source.choice(names))
-            for _ in range(source.randint(1, 3)):
-                damage(document, source, values)
+            if seed % 3 == 0:  # any number is as likely as any other, which those deep in the document else are not
+                place, key = source.choice(numbers_in(document))
+                place[key] = source.choice(numbers)
+            else:
+                for _ in range(source.randint(1, 3)):
+                    damage(document, source, values)
             try:
                 for scene in readers.read(self.write(document)):
                     scenes.level_maps(scene)
@@ -457,7 +560,8 @@ class ReadTest(ReadersTest):
         text = os.path.join(self.folder, "text.json")
         with open(text, "w", encoding="utf-8") as file:
             file.write("{")
-        for path, words in ((text, "text.json: expected JSON"),
+        digits = self.write([MANY_DIGITS], "digits.json")
+        for path, words in ((text, "text.json: expected JSON"), (digits, "digits.json: expected JSON"),
                             (os.path.join(self.folder, "no.json"), "no.json: expected a readable file"),
                             (self.write([1, 2], "list.json"), "list.json: expected .*found a list"),
                             (self.write({"a": 1}, "keys.json"), "keys.json: expected .*found keys a")):

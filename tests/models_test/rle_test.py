@@ -143,7 +143,8 @@ class PolygonTest(unittest.TestCase):
 
     def test_bad_polygons_are_named(self):
         for polygon, words in (([1, 2, 3, 4], "3 corners, found 4"), ([1, 2, 3, 4, 5, 6, 7], "found 7"),
-                               ([0, 0, 4, 0, float("nan"), 4], "at most 1e"),
+                               ([0, 0, 4, 0, float("nan"), 4], "at most 100000, found one beyond"),
+                               ([0, 0, 10 ** 400, 0, 4, 4], "at most 100000, found one beyond"),
                                ([0, 0, 4, 0, 1e12, 4], "beyond"),
                                ([0, 0, "a", 0, 1, 4], "list of numbers")):
             with self.subTest(polygon), self.assertRaisesRegex(RleError, words):
@@ -159,6 +160,28 @@ class PolygonTest(unittest.TestCase):
                                     ({"size": [5, 6], "counts": "n0"}, "the image's")):
             with self.subTest(segmentation), self.assertRaisesRegex(RleError, words):
                 rle.from_segmentation(segmentation, 5, 5)
+
+    def test_corners_that_are_no_flat_lists(self):
+        """None of them may count as polygons of too few corners, which are left out."""
+        points, square = [[0, 0], [4, 0], [4, 4]], [1, 1, 3, 1, 3, 3, 1, 3]
+        for polygons, words in ((points, "corners as lists of their own"), ([points], "corners as lists of their own"),
+                                ([square, points], "corners as lists of their own"),
+                                ([[1, [2, 3]]], "corners as lists of their own"),
+                                ([square, 7], "numbers beside lists"), ([7, square], "numbers beside lists"),
+                                (["a", 1], "list of numbers"), ([square, [None]], "list of numbers")):
+            with self.subTest(polygons):
+                with self.assertRaisesRegex(RleError, f"polygon: expected .*{words}"):
+                    rle.with_corners(polygons)
+                with self.assertRaisesRegex(RleError, "polygon: expected "):
+                    rle.from_segmentation(polygons, 5, 5)
+
+    def test_with_corners(self):
+        square = [1, 1, 3, 1, 3, 3, 1, 3]
+        for polygons, expected in ((square, ([square], 0)), ([square, [1, 1], [2, 2, 3, 3]], ([square], 2)),
+                                   ([[1, 1], [2, 2]], ([], 2)), ([1, 2, 3, 4], ([], 1)), ([], ([], 0)),
+                                   ([[]], ([], 1))):
+            with self.subTest(polygons):
+                self.assertEqual(rle.with_corners(polygons), expected)
 
 
 class IouTest(unittest.TestCase):

@@ -77,6 +77,40 @@ class ShowTest(unittest.TestCase):
         self.assertEqual(run(self.annotations, "-o", self.path("one"), "--limit", "1")[0], 0)
         self.assertEqual(os.listdir(self.path("one")), ["seven.show.png"])
 
+    def change_names(self, *names):
+        with open(self.annotations, encoding="utf-8") as file:
+            document = json.load(file)
+        for record, name in zip(document["images"], names):
+            record["file_name"] = name
+        with open(self.annotations, "w", encoding="ascii") as file:
+            json.dump(document, file)
+
+    def test_no_picture_replaces_another(self):
+        self.change_names("x/same.jpg", "x/same.png")
+        status, lines, errors = run(self.annotations, "-o", self.path("out"), "--side", "40")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(sorted(os.listdir(self.path("out"))), ["x__same.show.png", "x__same_2.show.png"])
+        self.assertIn("2 of 2 images", lines[-1])
+
+    def test_numbered_names_differ_from_all_others(self):
+        entries = [readers.Entry("a.json", name, 1, 8, 6) for name in ("a.jpg", "a_2.jpg", "a.png", "a_2.png", "a.bmp")]
+        found = readers.SceneList("a.json", "cocoa", entries)
+        self.assertEqual(show._names(found), ["a", "a_2", "a_3", "a_2_2", "a_4"])
+
+    def test_names_that_no_file_can_have(self):
+        self.change_names("a\0b.jpg", "a\ud800b.jpg")
+        status, lines, errors = run(self.annotations, "-o", self.path("out"), "--side", "40")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(sorted(os.listdir(self.path("out"))), ["a_b.show.png", "a_b_2.show.png"])
+        status, lines, errors = run(self.annotations, "--pred", self.results([]), "-o", self.path("worst"),
+                                    "--side", "40")
+        self.assertEqual((status, errors), (0, ""))
+        "\n".join(lines).encode("utf-8")  # can be printed
+        self.change_names("", ".")
+        status, lines, errors = run(self.annotations, "-o", self.path("none"), "--side", "40")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(sorted(os.listdir(self.path("none"))), ["image.show.png", "image_2.show.png"])
+
     def test_best_matches(self):
         scene = readers.read(self.annotations)[0]
         a, b = scene.objects[0].amodal, scene.objects[1].amodal
@@ -119,6 +153,10 @@ class ShowTest(unittest.TestCase):
     def test_errors_are_one_line(self):
         entry = {"image_id": 7, "score": 0.5, "segmentation": {"size": [5, 8], "counts": [40]}}
         for content, words in (({"a": 1}, "expected a list of results, found dict"), ([{"a": 1}], "found a"),
+                               ([{**entry, "image_id": [7]}], "\\[0\\]: image_id: expected .*found \\[7\\]"),
+                               ([{**entry, "score": 10 ** 400}], "\\[0\\]: score: expected a number, found 1000"),
+                               ([{**entry, "score": float("nan")}], "\\[0\\]: score: expected a number, found nan"),
+                               ([{**entry, "segmentation": [[0, 0, 10 ** 400, 0, 2, 2]]}], "polygon: expected coord"),
                                ([entry], "\\[0\\]: image seven.png: size: expected \\[6, 8\\]")):
             status, _, errors = run(self.annotations, "--pred", self.results(content), "-o", self.path("x"))
             self.assertEqual((status, len(errors.splitlines())), (1, 1), errors)

@@ -461,6 +461,20 @@ class ErrorTest(Quiet):
             self.assertIn(f"{arguments[0].lstrip('-')}: expected", self.error(self.run_tiny("run", *arguments)))
         self.assertFalse(os.path.exists(self.path("run", "checkpoint.pt")))
 
+    def test_how_annotated_objects_are_ordered_is_said_once(self):
+        Image.new("RGB", (64, 64), (90, 120, 40)).save(self.path("a.png"))
+        boxes = [[8, 8, 40, 8, 40, 40, 8, 40], [24, 24, 60, 24, 60, 60, 24, 60]]
+        with open(self.path("a.json"), "w", encoding="utf-8") as file:
+            json.dump({"images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 64}],
+                       "categories": [{"id": 1, "name": "thing"}],
+                       "annotations": [{"id": k, "image_id": 1, "category_id": 1, "segmentation": [box]}
+                                       for k, box in enumerate(boxes)]}, file)
+        code, out, err = self.run_tiny("run", "--annotations", self.path("a.json"), images=2)
+        self.assertEqual((code, err), (0, ""))
+        notes = [line for line in out.splitlines() if line.startswith("note: ")]
+        self.assertEqual(len(notes), 1, out)
+        self.assertIn("first = front-most", notes[0])
+
     def test_a_folder_that_is_a_file(self):
         with open(self.path("run"), "w", encoding="utf-8"):
             pass
