@@ -59,7 +59,8 @@ def check(entry: Entry, smallest: int = 1) -> Tuple[List[str], int]:
     draft = entry.draft()
     names = [] if names_a_file(entry.file_name) else \
         [f"file_name: expected a name that a file can have, found {ascii(entry.file_name)}"]
-    return names + draft.faults + draft.remarks + order_findings(draft, smallest), len(draft.objects)
+    later = [finding for look in draft.later for finding in look()]
+    return names + draft.faults + draft.remarks + later + order_findings(draft, smallest), len(draft.objects)
 
 
 def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:

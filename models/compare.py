@@ -30,13 +30,31 @@ def read_report(path: str) -> Dict[str, Any]:
     for key in ("results", "other", "differences"):
         if not isinstance(report, dict) or not isinstance(report.get(key), dict):
             raise CompareError(f"{path}: expected a report of sln eval on two results files, found no \"{key}\" in it")
+    for key, _ in FIGURES:
+        one = report["differences"].get(key)
+        numbers = [report.get(key), report["other"].get(key)]
+        numbers += [one.get(part) for part in ("difference", "low", "high", "shown")] if isinstance(one, dict) else []
+        whole = one is None or isinstance(one, dict) and None not in numbers
+        if not whole or not all(value is None or isinstance(value, (int, float)) for value in numbers):
+            raise CompareError(f"{path}: {key}: expected figures and their difference, found {numbers}")
     return report
 
 
+def check_alike(path: str, one: Dict[str, Any], other: Dict[str, Any]) -> None:
+    """Raises CompareError unless two reports are of one first file, one annotation file, and one way to count."""
+    for key, part in (("results", "sha256"), ("annotations", "sha256"), ("flags", None)):
+        wanted, found = (report.get(key, {}) if part is None else report.get(key, {}).get(part) for report in (one, other))
+        if wanted != found:
+            raise CompareError(f"{path}: {key}: expected those of the reports before it, {wanted}, found {found}")
+
+
 def value_text(value: Optional[float]) -> str:
-    """Three digits, "-" for what is not defined, which AP and AR write as -1."""
-    if value is None or value == -1.0:
-        return "-"
+    """A figure with three digits, "-" for what is not defined, which AP and AR write as -1."""
+    return "-" if value is None or value == -1.0 else digits(value)
+
+
+def digits(value: float) -> str:
+    """Three digits of a figure or of a difference of two."""
     return f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)  # + 0.0: no -0
 
 
@@ -45,11 +63,11 @@ def other_text(report: Dict[str, Any], key: str) -> str:
     value, one = value_text(report["other"].get(key)), report["differences"].get(key)
     if one is None:
         return value
-    low, high = value_text(one["low"]), value_text(one["high"])
+    low, high = digits(one["low"]), digits(one["high"])
     if not one["shown"]:
         return f"{value} (no difference shown: [{low}, {high}])"
     sign = "+" if one["difference"] > 0 else ""
-    return f"{value} ({sign}{value_text(one['difference'])} [{low}, {high}])"
+    return f"{value} ({sign}{digits(one['difference'])} [{low}, {high}])"
 
 
 def table(first: str, reports: List[Tuple[str, Dict[str, Any]]]) -> str:
@@ -75,10 +93,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             if not equals:
                 raise CompareError(f"{word}: expected OTHER=REPORT.json")
             reports.append((name, read_report(path)))
-            one, same = reports[0][1]["results"].get("sha256"), reports[-1][1]["results"].get("sha256")
-            if one != same:
-                raise CompareError(f"{path}: results: expected the same first file as the other reports', "
-                                   f"sha256 {one}, found {same}")
+            check_alike(path, reports[0][1], reports[-1][1])
     except CompareError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

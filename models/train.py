@@ -231,6 +231,8 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
         try:
             trainer.restore(content)
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
             reason = " ".join(str(error).split())[:300]
             raise checkpoint.CheckpointError(f"{path}: expected the state of this run, found: {reason}") from error
         print(f"resumed after {trainer.step} steps, {trainer.step * options.batch} images", flush=True)

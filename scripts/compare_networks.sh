@@ -14,11 +14,14 @@ set -euo pipefail
 store=$(realpath "$1")
 mkdir -p "$2"
 out=$(realpath "$2")
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
+sln=$(realpath "${SLN_CLI:-$root/build/release/apps/sln}")
+[ -x "$sln" ] || { echo "$0: $sln: expected the program sln, found none" >&2; exit 1; }
+cd "$root"
 python=${PYTHON:-/usr/bin/python3}
-sln=$(realpath "${SLN_CLI:-build/release/apps/sln}")
 threads=$(nproc)
 jobs=${JOBS:-$((threads < 4 ? threads : 4))}
+[ "$jobs" -ge 1 ] || { echo "$0: JOBS: expected at least 1, found $jobs" >&2; exit 1; }
 canvas=${CANVAS:-256}
 scenes=${SCENES:-500}
 side=${SIDE:-512}
@@ -30,21 +33,28 @@ if [ -f "$out/settings" ] && [ "$(cat "$out/settings")" != "$settings" ]; then
   printf '%s: expected the settings of what is there,\n  %s\nfound\n  %s\n' "$out" "$(cat "$out/settings")" "$settings" >&2
   exit 1
 fi
+if [ ! -f "$out/settings" ]; then
+  for file in "$out"/*/checkpoint.pt "$out"/*/model.safetensors "$out/scenes/annotations.json"; do
+    [ ! -e "$file" ] || { echo "$out: expected the settings that $file was made with in $out/settings, found no such file" >&2; exit 1; }
+  done
+fi
 echo "$settings" > "$out/settings"
 
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
-# A training that is told to stop ends its step and saves; only then is it at its end.
+# Runs a command so that a signal reaches it and is waited out: a training that is told to stop ends its step and saves. Ends
+# with 143 after a signal, whatever the command made of it.
 run_to_its_end() {
+  local process="" told=0 status=0
+  trap 'told=1; [ -z "$process" ] || kill -TERM "$process" 2> /dev/null || true' TERM INT
   "$@" &
-  local process=$! status=0
-  trap 'kill -TERM "$process" 2> /dev/null || true' TERM INT
+  process=$!
+  [ $told = 0 ] || kill -TERM "$process" 2> /dev/null || true
   wait "$process" || status=$?
-  while kill -0 "$process" 2> /dev/null; do
-    status=0
-    wait "$process" || status=$?
-  done
+  # A signal ends the wait, not the process.
+  while [ $told = 1 ] && jobs -rp | grep -qx "$process"; do wait "$process" || true; done
   trap - TERM INT
+  [ $told = 0 ] || exit 143
   return "$status"
 }
 
@@ -58,8 +68,8 @@ train() {
   run_to_its_end "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" --side "$canvas" "${recipe[@]}" "$@" \
     --threads $((threads > jobs ? threads / jobs : 1)) --validation-scenes 0 --checkpoint-minutes 5 --resume >> "$out/$name/train.log" 2>&1
   if tail -n 1 "$out/$name/train.log" | grep -q "^stopped by"; then return 1; fi
-  "$python" -m models.export --config "$config" --side "$canvas" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
-  "$sln" import "$out/$name/model.onnx" -o "$out/$name/model.safetensors" --verify
+  run_to_its_end "$python" -m models.export --config "$config" --side "$canvas" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
+  run_to_its_end "$sln" import "$out/$name/model.onnx" -o "$out/$name/model.safetensors" --verify
 }
 
 # start COMMAND...: runs it beside others, as soon as fewer than $jobs of them run; nothing more once one has failed
@@ -67,7 +77,7 @@ started=()
 failed=0
 stop() {
   trap '' TERM INT
-  for process in "${started[@]}"; do kill -TERM "$process" 2> /dev/null || true; done
+  for process in $(jobs -rp); do kill -TERM "$process" 2> /dev/null || true; done
   wait
   echo "$0: stopped; started again it goes on" >&2
   exit 143

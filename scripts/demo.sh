@@ -6,7 +6,7 @@ set -euo pipefail
 images=()
 for image in "$@"; do
   [ -e "$image" ] || { echo "$0: $image: expected an image, a folder or a list, found nothing" >&2; exit 1; }
-  images+=("$(realpath "$image")")
+  images+=("$(realpath -s "$image")")  # a link keeps its name, whose ending says what it is
 done
 cd "$(dirname "$0")/.."
 model=models/demo/demo.safetensors

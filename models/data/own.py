@@ -50,11 +50,12 @@ def _load(path: str) -> Dict[str, Any]:
             data = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
         raise OwnError(f"{path}: expected COCO annotations, found {error}") from None
-    if isinstance(data, dict) and data.get("licenses") is None:
+    if isinstance(data, dict) and data.get("licenses") in (None, {}, ""):
         data["licenses"] = []
     for key in ("images", "annotations", "licenses"):
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
-            raise OwnError(f"{path}: expected COCO annotations with a list {key!r}, found none")
+            found = type(data[key]).__name__ if isinstance(data, dict) and key in data else "none"
+            raise OwnError(f"{path}: expected COCO annotations with a list {key!r}, found {found}")
         for i, entry in enumerate(data[key]):
             if not isinstance(entry, dict):
                 raise OwnError(f"{path}: {key}[{i}]: expected an object, found {type(entry).__name__}")
@@ -79,6 +80,8 @@ def _licences(path: str, data: Dict[str, Any]) -> Dict[Any, Optional[str]]:
     """The name of each licence, its address where it has none, by the licence's id."""
     licences = {}
     for i, entry in enumerate(data["licenses"]):
+        if entry.get("id") is None:
+            continue  # no image can name it
         where = f"{path}: licenses[{i}]"
         key = "name" if entry.get("name") else "url"
         licences[_number(where, entry, "id")] = _field(where, entry, key, (str, NONE), "a text")

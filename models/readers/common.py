@@ -8,7 +8,7 @@ import dataclasses
 import json
 import os
 import re
-from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, BinaryIO, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy
 from PIL import Image
@@ -54,6 +54,8 @@ class Draft:
     order_rule: str = "none"  # where `front` came from
     faults: List[str] = dataclasses.field(default_factory=list)
     remarks: List[str] = dataclasses.field(default_factory=list)
+    # Further remarks, which cost decoding what nothing but a check of the file needs.
+    later: List[Callable[[], List[str]]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -153,11 +155,11 @@ def number(value: Any) -> Optional[float]:
 
 def note_numbers(name: str, values: Sequence[Any], regions: Sequence[int], draft: Draft,
                  least: Optional[int] = None) -> None:
-    """A remark for each value that is given (not None) and no number; with `least`, no whole one from there on."""
+    """A remark for each value that is given (not None or "") and no number; with `least`, no whole one from there on."""
     expected = "a number" if least is None else f"a whole number of at least {least}"
     for value, region in zip(values, regions):
         found = number(value)
-        if value is not None and (found is None or least is not None and (found < least or found % 1 != 0)):
+        if value not in (None, "") and (found is None or least is not None and (found < least or found % 1 != 0)):
             draft.remarks.append(f"region {region}: {name}: expected {expected}, found {repr(value)[:60]}")
 
 
@@ -190,37 +192,51 @@ def seen_part(record: Dict[str, Any], visible_key: Optional[str], hidden_key: Op
     """What is seen of an object (H, W) bool: its visible mask, else `amodal` without its hidden one.
 
     The keys are those under which the record has these masks, None without one. None, and a fault, if the mask
-    to be taken cannot be read. The hidden mask beside a visible one is read for what is wrong with it: remarks.
+    to be taken cannot be read. What else is wrong with an "invisible_mask" only a check will see (Draft.later);
+    other hidden keys name what covers the object, which may reach beyond it.
     """
-    visible = read_mask(record[visible_key], entry, draft, region, visible_key) if visible_key else None
-    if not hidden_key:
-        return visible
+    if not visible_key and not hidden_key:
+        return None
+    taken = visible_key or hidden_key
+    mask = read_mask(record[taken], entry, draft, region, taken)
+    if hidden_key == "invisible_mask" and (visible_key or mask is not None):
+        visible, hidden = (mask, None) if visible_key else (None, mask)
+        draft.later.append(lambda: hidden_findings(record, visible, hidden, amodal, entry, region))
+    return mask if visible_key or mask is None else amodal & ~mask
+
+
+def _edge(mask: Optional[numpy.ndarray]) -> int:
+    """Pixels of a mask (H, W) bool beside one outside of it, or at the image's border."""
+    if mask is None:
+        return 0
+    around = numpy.pad(mask, 1)
+    inner = mask & around[2:, 1:-1] & around[:-2, 1:-1] & around[1:-1, 2:] & around[1:-1, :-2]
+    return int(numpy.count_nonzero(mask) - numpy.count_nonzero(inner))
+
+
+def hidden_findings(record: Dict[str, Any], visible: Optional[numpy.ndarray], hidden: Optional[numpy.ndarray],
+                    amodal: numpy.ndarray, entry: Entry, region: int) -> List[str]:
+    """What is wrong with a record's "invisible_mask", (H, W) bool if it was read already.
+
+    It is to complete the visible part to the object but for HIDDEN_TOLERANCE of the object's pixels, or a
+    pixel along the parts' edges: polygons along the outermost pixels miss as much.
+    """
     read = Draft()
-    hidden = read_mask(record[hidden_key], entry, read, region, hidden_key)
-    draft.remarks += read.remarks
-    if visible_key:
-        draft.remarks += [f"{fault} (not used)" for fault in read.faults]
-    else:
-        draft.faults += read.faults
     if hidden is None:
-        return visible
-    if hidden_key == "invisible_mask":  # other keys name what covers the object, which may reach beyond it
-        _note_hidden(visible, hidden, amodal, draft, region)
-    return visible if visible_key else amodal & ~hidden
-
-
-def _note_hidden(visible: Optional[numpy.ndarray], hidden: numpy.ndarray, amodal: numpy.ndarray, draft: Draft,
-                 region: int) -> None:
-    """A remark where the hidden part does not complete the visible one to the object; masks (H, W) bool."""
-    tolerated = HIDDEN_TOLERANCE * numpy.count_nonzero(amodal)
+        hidden = read_mask(record["invisible_mask"], entry, read, region, "invisible_mask")
+    findings = read.remarks + [f"{fault} (not used)" for fault in read.faults]
+    if hidden is None:
+        return findings
+    tolerated = max(HIDDEN_TOLERANCE * numpy.count_nonzero(amodal), _edge(visible) + _edge(hidden))
     outside = numpy.count_nonzero(hidden & ~amodal)
     if outside > tolerated:
-        draft.remarks.append(f"region {region}: invisible_mask: expected a part of the amodal mask, found {outside} "
-                             "pixels outside (cut off)")
+        findings.append(f"region {region}: invisible_mask: expected a part of the amodal mask, found {outside} "
+                        "pixels outside (cut off)")
     wrong = 0 if visible is None else numpy.count_nonzero(amodal & (visible == hidden))
     if wrong > tolerated:
-        draft.remarks.append(f"region {region}: expected each pixel of the amodal mask in one of visible_mask and "
-                             f"invisible_mask, found {wrong} in both or none (visible_mask taken)")
+        findings.append(f"region {region}: expected each pixel of the amodal mask in one of visible_mask and "
+                        f"invisible_mask, found {wrong} in both or none (visible_mask taken)")
+    return findings
 
 
 def _note_outside(polygons: List[Any], entry: Entry, draft: Draft, region: int, key: str) -> None:

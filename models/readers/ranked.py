@@ -30,13 +30,19 @@ def _given(record: Dict[str, Any], name: str) -> Any:
 
 
 def note_bad(records: Sequence[Dict[str, Any]], rule: str, draft: Draft) -> None:
-    """A remark for each number of the rule that is none; for LIST, for all that were to be one of another rule.
+    """A remark for each number of the rule that is none; for LIST, one for all that were to be of another rule,
+    as they may mean something else.
 
     The records are those of the draft's objects.
     """
     for name, least, other in (("order", 0, Z_ORDER), ("z_order", None, ORDER)):
-        if rule != other:
-            common.note_numbers(name, [_given(record, name) for record in records], draft.regions, draft, least)
+        if rule == other:
+            continue
+        found = Draft()
+        common.note_numbers(name, [_given(record, name) for record in records], draft.regions, found, least)
+        if rule == LIST and len(found.remarks) > 1:
+            found.remarks[:] = [f"{found.remarks[0]}, and {len(found.remarks) - 1} more like it"]
+        draft.remarks += found.remarks
 
 
 def rule_of(records: Sequence[Dict[str, Any]]) -> str:

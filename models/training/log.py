@@ -15,7 +15,7 @@ def read_log(path: str) -> List[Dict[str, Any]]:
     """The entries of a JSONL file; a last line that was cut off while written is left out."""
     entries = []
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if not line.endswith("\n"):
                     continue

@@ -6,11 +6,12 @@ import json
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy
 from PIL import Image
 
-from models import check
+from models import check, readers, rle
 
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")
 
@@ -79,8 +80,36 @@ class CheckTest(unittest.TestCase):
                 self.assertEqual(len(found), 1)
                 self.assertRegex(found[0], "^region 3: order: expected a whole number of at least 0, "
                                            f"found {text}")
-        self.regions[2]["order"] = "4"  # a number as text is one
-        self.assertEqual(self.findings(), [])
+        for value in ("4", ""):  # a number as text is one, and an empty text is none at all
+            self.regions[2]["order"] = value
+            self.assertEqual(self.findings(), [])
+
+    def test_texts_that_may_mean_something_else_are_one_finding(self):
+        with open(os.path.join(FIXTURES, "coco.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        image = document["annotations"][0]["image_id"]
+        for annotation in document["annotations"]:
+            annotation.pop("z_order", None)
+            annotation["attributes"] = {"order": "Carnivora" if annotation["image_id"] == image else ""}
+            annotation.pop("order", None)
+        with open(self.path, "w", encoding="ascii") as file:
+            json.dump(document, file)
+        _, lines, _ = run(self.path)
+        found = [line for line in lines if "order: expected" in line]
+        self.assertEqual(len(found), 1, lines)
+        self.assertRegex(found[0], "found 'Carnivora', and [1-9] more like it$")
+
+    def test_what_covers_an_object_may_reach_beyond_it(self):
+        with open(os.path.join(FIXTURES, "d2sa.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        annotation = document["annotations"][0]
+        size = next(image for image in document["images"] if image["id"] == annotation["image_id"])
+        annotation["visible_mask"] = annotation.get("visible_mask", annotation.get("segmentation"))
+        annotation["bg_object_segmentation"] = [[0, 0, 3 * size["width"], 0, 3 * size["width"], 3 * size["height"]]]
+        with open(self.path, "w", encoding="ascii") as file:
+            json.dump(document, file)
+        found = [line for line in run(self.path)[1] if "bg_object" in line and size["file_name"] in line]
+        self.assertEqual(found, [])
 
     def test_numbers_of_the_other_formats(self):
         for name, key, value, words in (
@@ -98,34 +127,60 @@ class CheckTest(unittest.TestCase):
             with self.subTest(name, key=key):
                 self.assertIn(words, "\n".join(run(self.path)[1]))
 
+    def halves(self):
+        """A region of 20 x 20 px in an image of 40 x 40 whose left half is visible."""
+        self.document["images"][0].update(width=40, height=40)
+        square = {"segmentation": [10, 10, 30, 10, 30, 30, 10, 30], "order": 1,
+                  "visible_mask": self.box(10, 10, 20, 30)}
+        self.annotation["regions"], self.annotation["depth_constraint"] = [square], ""
+        return square
+
+    @staticmethod
+    def box(left, top, right, bottom):
+        mask = numpy.zeros((40, 40), bool)
+        mask[top:bottom, left:right] = True
+        return rle.encode(mask)
+
     def test_hidden_masks(self):
-        def counts(*values):
-            self.regions[1]["invisible_mask"] = {"size": [6, 8], "counts": list(values)}
-            return self.findings()
-        self.assertEqual(counts(7), ["region 2: invisible_mask: counts: expected a sum of 6 * 8 = 48, found 7 "
-                                     "(not used)"])
-        self.assertEqual(counts(18, 4, 2, 4, 20), [
-            "region 2: invisible_mask: expected a part of the amodal mask, found 4 pixels outside (cut off)"])
-        neither = "region 2: expected each pixel of the amodal mask in one of visible_mask and invisible_mask, " \
-                  "found 4 in both or none (visible_mask taken)"
-        self.assertEqual(counts(48), [neither])
-        self.assertEqual(counts(20, 2, 4, 2, 4, 3, 13), [neither.replace("found 4", "found 3")])
-        del self.regions[1]["visible_mask"]  # and where it is all that is given
-        self.assertEqual(counts(18, 4, 2, 4, 20), [
-            "region 2: invisible_mask: expected a part of the amodal mask, found 4 pixels outside (cut off)"])
-        self.assertEqual(counts(7), ["region 2: invisible_mask: counts: expected a sum of 6 * 8 = 48, found 7"])
+        square = self.halves()
+        neither = "region 1: expected each pixel of the amodal mask in one of visible_mask and invisible_mask, " \
+                  "found 200 in both or none (visible_mask taken)"
+        outside = "region 1: invisible_mask: expected a part of the amodal mask, found 200 pixels outside (cut off)"
+        for mask, findings in (
+                ({"size": [40, 40], "counts": [7]}, ["region 1: invisible_mask: counts: expected a sum of 40 * 40 = "
+                                                     "1600, found 7 (not used)"]),
+                (self.box(20, 10, 30, 30), []), (self.box(0, 0, 0, 0), [neither]), (self.box(10, 10, 30, 30), [neither]),
+                (self.box(20, 10, 40, 30), [outside]), ([[20, 10, 30, 10, 30, 30, 20, 30]], []),
+                ([[20, 10, 30, 10]], ["region 1: invisible_mask: expected polygons of at least 3 corners, found 1 of "
+                                      "fewer (left out)", neither])):
+            square["invisible_mask"] = mask
+            with self.subTest(str(mask)[:60]):
+                self.assertEqual(self.findings(), findings)
+        del square["visible_mask"]  # and where it is all that is given
+        square["invisible_mask"] = self.box(20, 10, 40, 30)
+        self.assertEqual(self.findings(), [outside])
+        square["invisible_mask"] = {"size": [40, 40], "counts": [7]}
+        self.assertEqual(self.findings(), ["region 1: invisible_mask: counts: expected a sum of 40 * 40 = 1600, found 7"])
 
     def test_hidden_masks_may_miss_by_a_little(self):
-        """Drawn by hand, they differ by some pixels of an outline from what they complete."""
-        self.document["images"][0].update(width=40, height=40)
-        square = {"segmentation": [10, 10, 30, 10, 30, 30, 10, 30], "order": 1}  # 400 pixels
-        self.annotation["regions"], self.annotation["depth_constraint"] = [square], ""
-        column = 10 * 40
-        for missed, findings in ((4, 0), (5, 1)):
-            square["invisible_mask"] = {"size": [40, 40], "counts": [column + 10 - missed, 5 + missed,
-                                                                     1600 - column - 15]}
-            with self.subTest(missed):
+        """Parts drawn along their outermost pixels leave a seam between them."""
+        square = self.halves()
+        for left, findings in ((21, 0), (22, 0), (27, 1)):  # columns of 20 px that nobody has
+            square["invisible_mask"] = self.box(left, 10, 30, 30)
+            with self.subTest(left):
                 self.assertEqual(len(self.findings()), findings)
+
+    def test_reading_leaves_out_what_only_a_check_needs(self):
+        square = self.halves()
+        square["invisible_mask"] = {"size": [40, 40], "counts": [7]}
+        with open(self.path, "w", encoding="utf-8") as file:
+            json.dump(self.document, file)
+        entry = readers.read(self.path).entries[0]
+        with mock.patch.object(rle, "from_segmentation", wraps=rle.from_segmentation) as read:
+            draft = entry.draft()
+        self.assertEqual(read.call_count, 2)  # segmentation, visible_mask
+        self.assertEqual((draft.faults, draft.remarks), ([], []))
+        self.assertEqual(len([finding for look in draft.later for finding in look()]), 1)
 
     def test_corners_as_points(self):
         for segmentation, words in (

@@ -440,7 +440,7 @@ class OwnTest(unittest.TestCase):
             (r"licenses\[0\]: expected an object, found int", {"licenses": [5]}),
             (r"licenses\[0\]: expected a number 'id', found \[1\]", {"licenses": [{"id": [1], "name": "CC0"}]}),
             (r"licenses\[0\]: expected a text 'name', found 4", {"licenses": [{"id": 1, "name": 4}]}),
-            ("expected COCO annotations with a list 'licenses'", {"licenses": 5}),
+            ("expected COCO annotations with a list 'licenses', found int", {"licenses": 5}),
         ):
             status, _, errors = run(**damage)
             self.assertEqual(status, 1, message)
@@ -451,7 +451,7 @@ class OwnTest(unittest.TestCase):
         status, _, errors = self.run_collect("--from-coco", path, "--images", self.pictures)
         self.assertEqual(status, 1)
         self.assertRegex(errors, "instances.json: expected COCO annotations, found")
-        for number, licences in enumerate((None, [{"id": 1}], [{"id": 1, "name": None}])):
+        for number, licences in enumerate((None, [{"id": 1}], [{"id": 1, "name": None}], {}, [{}, {"name": "CC0"}])):
             self.store = f"{self.root}/{number}"
             self.assertEqual(run(images=[{**image, "license": 1}], licenses=licences)[0], 0)
             self.assertEqual(CutoutStore(self.store).cutouts[0].licence, "unstated")

@@ -50,13 +50,24 @@ class CompareTest(unittest.TestCase):
         self.assertIn("| best IoU | 1.000 | 1.000 | - |", lines)
         self.assertEqual(len(lines), 2 + len(compare.FIGURES))
 
+    def test_a_difference_of_one(self):
+        path = self.write("a.json", report({"AP": 1.0}, {"AP": 0.0}, {
+            "AP": {"difference": -1.0, "low": -1.0, "high": -0.2, "shown": True}}))
+        self.assertIn("| AP | 1.000 | .000 (-1.000 [-1.000, -.200]) |",
+                      self.run_main("--first", "one", "two=" + path)[1])
+
     def test_what_is_no_report_is_named(self):
         good = self.write("good.json", report({}, {}, {}))
         for name, content, words in (("missing.json", None, ("missing.json", "expected a report")),
                                      ("text.json", "{", ("text.json", "expected a report")),
                                      ("list.json", [], ("list.json", "two results files", "results")),
                                      ("single.json", {"results": {}, "AP": 1}, ("single.json", "other")),
-                                     ("else.json", report({}, {}, {}, "b"), ("else.json", "first file", "found b"))):
+                                     ("word.json", report({"AP": "x"}, {}, {}), ("word.json: AP: expected",)),
+                                     ("part.json", report({"AP": 1}, {"AP": 1}, {"AP": {"low": 1}}),
+                                      ("part.json: AP: expected",)),
+                                     ("flags.json", {**report({}, {}, {}), "flags": {"mask": "hidden"}},
+                                      ("flags.json: flags: expected", "hidden")),
+                                     ("else.json", report({}, {}, {}, "b"), ("else.json", "results", "found b"))):
             path = str(self.folder / name) if content is None else self.write(name, content)
             status, out, err = self.run_main("--first", "one", "two=" + good, "three=" + path)
             self.assertEqual((status, out), (1, ""), name)

@@ -297,6 +297,7 @@ class FilesTest(unittest.TestCase):
                     (("--contact-sheet", folder + "/s.gif", "-n", "12000", "--side", "32"), "the ending .gif"),
                     (("--contact-sheet", folder + "/none/sheet.png"), "expected a folder to write it into, found none"),
                     (("-o", folder + "/a", "--contact-sheet", folder + "/ab/s.png"), "a folder to write it into"),
+                    (("--contact-sheet", folder + "/s.png", "-n", "400000000"), "a sheet of at most 536870912 px, found"),
                     (("--contact-sheet", folder), "expected the name of a picture, found a folder")):
                 self.assertEqual(self.run_main(*arguments), 1, arguments)
                 self.assertRegex(self.stderr.getvalue(), f"^error: .*{text}.*\n$")

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import io
 import json
 import os
@@ -243,20 +244,28 @@ class ProposalTest(unittest.TestCase):
 
 class MemoryTest(unittest.TestCase):
     def test_freed_memory_is_not_cleared_anew(self):
-        # In a process of its own, since it stays so. 32 MiB are 8192 pages of 4 KiB.
+        # In processes of their own, since it stays so. 64 MiB are 16384 pages of 4 KiB.
         code = ("import resource, sys, torch\n"
                 "from models.training.memory import keep_freed_memory\n"
-                "keep_freed_memory()\n"
+                "kept = keep_freed_memory() if sys.argv[1] == 'keep' else 0\n"
                 "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+                "counts = []\n"
                 "for _ in range(40):\n"
                 "    before = faults()\n"
-                "    torch.ones(2 ** 23).sum()\n"
-                "    print(faults() - before)\n")
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        faults = [int(line) for line in result.stdout.split()]
-        self.assertEqual(len(faults), 40)
-        # The first blocks lie apart, and no gap holds the next one with its alignment.
-        self.assertLess(max(faults[20:]), 1000, faults)
+                "    torch.ones(2 ** 24).sum()\n"
+                "    counts.append(faults() - before)\n"
+                # The first blocks lie apart, and no gap holds the next one with its alignment.
+                "print(kept, max(counts[20:]))\n")
+
+        def run(how):
+            result = subprocess.run([sys.executable, "-c", code, how], capture_output=True, text=True, check=True)
+            return [int(word) for word in result.stdout.split()]
+
+        _, without = run("leave")
+        kept, faults = run("keep")
+        if kept < 2 ** 27 or without < 4000:
+            self.skipTest(f"a C library that keeps blocks of {kept} bytes, {without} page faults without it")
+        self.assertLess(faults, 1000)
 
 
 class StageTest(unittest.TestCase):
@@ -370,6 +379,9 @@ class StageTest(unittest.TestCase):
         self.assertTrue(torch.allclose(average.network.glm.conv3.bias, old + 0.1 + 0.9 * 0.9, atol=1e-6))
 
 
+HAS_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
+
+
 class LogTest(unittest.TestCase):
     def coloured(self, path):
         """Whether each third of a picture of 1500 x 400 has coloured pixels."""
@@ -377,6 +389,7 @@ class LogTest(unittest.TestCase):
         self.assertEqual(pixels.shape, (400, 1500, 3))
         return [bool(((third.max(2) - third.min(2)) > 60).any()) for third in numpy.split(pixels, 3, axis=1)]
 
+    @unittest.skipUnless(HAS_MATPLOTLIB, "needs matplotlib")
     def test_curves_of_losses_and_validations(self):
         with tempfile.TemporaryDirectory() as folder:
             path, output = os.path.join(folder, "log.jsonl"), os.path.join(folder, "curves.png")
