@@ -166,8 +166,11 @@ int eval(const EvalArguments& arguments) {
   }
   for (const File& file : files) report.files.push_back(file.report);
 
-  std::string lines = evaluation::csv_header();
-  for (const File& file : files) lines += evaluation::csv_lines(dataset, file.report, file.tallies, options);
+  std::string lines;
+  if (!arguments.csv.empty()) {
+    lines = evaluation::csv_header();
+    for (const File& file : files) lines += evaluation::csv_lines(dataset, file.report, file.tallies, options);
+  }
   if (outputs.csv != nullptr) {
     outputs.csv->append(lines);
     outputs.csv->finish();

@@ -1,14 +1,16 @@
 """One table of several comparisons: python3 -m models.compare --first NAME OTHER=REPORT.json [OTHER=REPORT.json ...]
 
-Each report is what `sln eval -g ... -r FIRST -r OTHER --json REPORT.json` wrote, all with the same first file. Prints
-Markdown: a row per figure, a column per results file; of the others with the difference from the first and its 95 % paired
-interval.
+Each report is what `sln eval -g ... -r FIRST -r OTHER --json REPORT.json` wrote, all with the same first file.
+Prints Markdown: a row per figure, a column per results file; of the others with the difference from the first and
+its 95 % paired interval.
 """
 
 import argparse
-import json
 import sys
 from typing import Any, Dict, List, Optional, Tuple
+
+from models.readers import ReadError
+from models.readers.common import load_json
 
 FIGURES = (("AP", "AP"), ("AR100", "AR100"), ("ARN", "AR100, not occluded"), ("ARP", "AR100, partly occluded"),
            ("ARH", "AR100, heavily occluded"), ("order_accuracy_decided", "order, decided pairs"),
@@ -21,12 +23,8 @@ class CompareError(ValueError):
 
 
 def read_report(path: str) -> Dict[str, Any]:
-    """A report of two files. Raises CompareError for anything else."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            report = json.load(file)
-    except (OSError, ValueError) as error:
-        raise CompareError(f"{path}: expected a report of sln eval --json, found: {error}") from None
+    """A report of two files. Raises CompareError for anything else, ReadError for what is no JSON."""
+    report = load_json(path)
     for key in ("results", "other", "differences"):
         if not isinstance(report, dict) or not isinstance(report.get(key), dict):
             raise CompareError(f"{path}: expected a report of sln eval on two results files, found no \"{key}\" in it")
@@ -42,8 +40,12 @@ def read_report(path: str) -> Dict[str, Any]:
 
 def check_alike(path: str, one: Dict[str, Any], other: Dict[str, Any]) -> None:
     """Raises CompareError unless two reports are of one first file, one annotation file, and one way to count."""
-    for key, part in (("results", "sha256"), ("annotations", "sha256"), ("flags", None)):
-        wanted, found = (report.get(key, {}) if part is None else report.get(key, {}).get(part) for report in (one, other))
+    def listed(report: Dict[str, Any]) -> Dict[str, Any]:
+        return {"results": report["results"].get("sha256"), "flags": report.get("flags"),
+                "annotations": report.get("annotations", {}).get("sha256")}
+
+    for key, wanted in listed(one).items():
+        found = listed(other)[key]
         if wanted != found:
             raise CompareError(f"{path}: {key}: expected those of the reports before it, {wanted}, found {found}")
 
@@ -94,7 +96,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
                 raise CompareError(f"{word}: expected OTHER=REPORT.json")
             reports.append((name, read_report(path)))
             check_alike(path, reports[0][1], reports[-1][1])
-    except CompareError as error:
+    except (CompareError, ReadError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(table(options.first, reports), end="")

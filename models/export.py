@@ -83,9 +83,9 @@ def load_weights(network: Network, path: str, any_side: bool = False) -> None:
         network.load_state_dict(content, strict=True)
     except RuntimeError as error:
         raise ExportError(f"{path}: {error}") from error
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ExportError(f"{path}: {name}: expected finite weights, found inf or nan")
+    wrong = torch_file.not_finite(network.state_dict())
+    if wrong:
+        raise ExportError(f"{path}: {wrong}: expected finite weights, found inf or nan")
 
 
 def _register_roi_align(opset: int) -> None:

@@ -9,12 +9,15 @@ from typing import List, Sequence, Tuple
 import numpy
 from PIL import Image, ImageDraw, ImageFont
 
+from models.scene import outline
+
 Colour = Tuple[int, int, int]
 
 GAP = 8  # pixels between panels
 CAPTION = 22  # pixels above a panel
 BACKGROUND: Colour = (24, 24, 24)
 TEXT: Colour = (240, 240, 240)
+OUTLINE = 2  # pixels
 HATCH_PERIOD, HATCH_WIDTH = 8, 3  # pixels along a row
 
 
@@ -38,15 +41,6 @@ def faded(picture: numpy.ndarray) -> numpy.ndarray:
     """The picture in dim grey, on which colours stand out."""
     grey = picture.mean(axis=2, keepdims=True) * 0.6 + 25
     return numpy.repeat(grey.astype(numpy.uint8), 3, axis=2)
-
-
-def outline(mask: numpy.ndarray, width: int = 2) -> numpy.ndarray:
-    """The mask's pixels within `width` of one outside of it, or of the picture's edge."""
-    inner = mask
-    for _ in range(width):
-        padded = numpy.pad(inner, 1)
-        inner = inner & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return mask & ~inner
 
 
 def hatching(mask: numpy.ndarray, falling: bool = False) -> numpy.ndarray:

@@ -74,7 +74,7 @@ def _load(encoder: FusedEncoder, state: Dict[str, torch.Tensor], published: Call
         if state[there].shape != filled[here].shape:
             raise PretrainedError(f"{source}: {there}: expected shape {tuple(filled[here].shape)} for "
                                   f"encoder.{here}, found {tuple(state[there].shape)}")
-        if state[there].is_floating_point() and not bool(torch.isfinite(state[there]).all()):
+        if torch_file.not_finite({there: state[there]}):
             raise PretrainedError(f"{source}: {there}: expected finite weights, found inf or nan")
         filled[here] = state[there]
     encoder.load_state_dict(filled, strict=True)

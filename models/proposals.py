@@ -9,6 +9,7 @@ from torchvision.ops import nms
 
 from models.config import Config
 
+FIRST_CANDIDATES = 1500  # mostly enough of them for all boxes that NMS may keep
 MAX_LOG_SCALE = math.log(1000.0 / 16.0)  # a box grows at most 62.5-fold
 
 
@@ -73,6 +74,19 @@ def select_candidates(config: Config, anchors: torch.Tensor, objectness: torch.T
     return boxes[large], logits[large]
 
 
+def first_kept(boxes: torch.Tensor, logits: torch.Tensor, overlap: float, count: int) -> torch.Tensor:
+    """nms(boxes, logits, overlap)[:count] of boxes (m, 4) whose logits (m) descend.
+
+    Which boxes are kept follows from those before them alone, so a beginning that keeps enough will do.
+    """
+    considered = FIRST_CANDIDATES
+    while True:
+        keep = nms(boxes[:considered], logits[:considered], overlap)[:count]
+        if len(keep) == count or considered >= len(boxes):
+            return keep
+        considered *= 2
+
+
 def propose(config: Config, anchors: torch.Tensor, objectness: torch.Tensor,
             deltas: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
     """Turns RPN outputs (see select_candidates) into at most N boxes.
@@ -81,5 +95,8 @@ def propose(config: Config, anchors: torch.Tensor, objectness: torch.Tensor,
     """
     boxes, logits = select_candidates(config, anchors, objectness, deltas)
     # NMS takes logits: the sigmoid makes ties among large ones.
-    keep = nms(boxes, logits, config.nms_iou)[:config.max_rois]
+    if torch.onnx.is_in_onnx_export():  # a graph has no loop that depends on what it finds
+        keep = nms(boxes, logits, config.nms_iou)[:config.max_rois]
+    else:
+        keep = first_kept(boxes, logits, config.nms_iou, config.max_rois)
     return boxes[keep], torch.sigmoid(logits[keep])

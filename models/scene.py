@@ -115,6 +115,15 @@ def hidden_masks(scene: Scene) -> List[numpy.ndarray]:
     return [item.amodal & ~visible for item, visible in zip(scene.objects, visible_masks(scene))]
 
 
+def outline(mask: numpy.ndarray, width: int = 1) -> numpy.ndarray:
+    """The mask's pixels (H, W) bool within `width` of one outside of it, or of the image's border."""
+    inner = mask
+    for _ in range(width):
+        padded = numpy.pad(inner, 1)
+        inner = inner & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~inner
+
+
 def count_map(scene: Scene) -> numpy.ndarray:
     """(H, W) uint8: how many amodal masks cover the pixel; not capped."""
     return _amodal_stack(scene).sum(axis=0, dtype=numpy.uint8)

@@ -19,7 +19,7 @@ from models import scene as scenes
 from models.data.write_cocoa import ranks, save_whole
 from models.readers import ReadError, SceneList, options
 from models.readers.common import box_of, load_json, number, overlap_window, shown
-from models.scene import Scene
+from models.scene import Scene, outline
 
 MOST_DETECTIONS = 100  # per image, by score
 MARGIN = 0.2  # around a region, as a fraction of the larger side of what is shown
@@ -53,13 +53,13 @@ def scene_panels(scene: Scene, side: int) -> Panels:
         seen = panels.resized_mask(visible[index], width, height)
         behind = panels.resized_mask(covered[index], width, height)
         panels.tint(modal, seen, colour, 0.6)
-        panels.tint(modal, panels.outline(seen), colour, 1.0)
+        panels.tint(modal, outline(seen, panels.OUTLINE), colour, 1.0)
         panels.tint(amodal, whole, colour, 0.3)
-        panels.tint(amodal, panels.outline(whole), colour, 1.0)
+        panels.tint(amodal, outline(whole, panels.OUTLINE), colour, 1.0)
         panels.tint(hidden, behind, colour, 0.25)
-        panels.tint(hidden, panels.hatching(behind) | panels.outline(behind), colour, 1.0)
+        panels.tint(hidden, panels.hatching(behind) | outline(behind, panels.OUTLINE), colour, 1.0)
         panels.tint(numbers, seen, colour, 0.45)
-        panels.tint(numbers, panels.outline(whole), colour, 1.0)
+        panels.tint(numbers, outline(whole, panels.OUTLINE), colour, 1.0)
     for index in back_to_front:
         seen = panels.resized_mask(visible[index], width, height)
         place = seen if seen.any() else panels.resized_mask(scene.objects[index].amodal, width, height)
@@ -164,7 +164,7 @@ def match_panels(scene: Scene, index: int, detection: Optional[Detection], side:
     whole, behind = (panels.resized_mask(mask[window], width, height) for mask in (item.amodal, hidden))
     panels.tint(truth, panels.hatching(behind), TRUTH, 0.7)
     for picture in (truth, both):
-        panels.tint(picture, panels.outline(whole), TRUTH, 1.0)
+        panels.tint(picture, outline(whole, panels.OUTLINE), TRUTH, 1.0)
     shown = [("image", image), ("annotated, hidden part hatched", truth)]
     if detection is not None:
         found = image.copy()
@@ -173,7 +173,7 @@ def match_panels(scene: Scene, index: int, detection: Optional[Detection], side:
                          for mask in (detection.amodal, detection.amodal & ~seen))
         panels.tint(found, panels.hatching(behind), FOUND, 0.7)
         for picture in (found, both):
-            panels.tint(picture, panels.outline(whole), FOUND, 1.0)
+            panels.tint(picture, outline(whole, panels.OUTLINE), FOUND, 1.0)
         shown.append((f"found, score {detection.score:.3f}", found))
     else:
         shown.append(("found: nothing", panels.faded(image)))

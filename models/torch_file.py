@@ -10,6 +10,12 @@ class TorchFileError(ValueError):
     """A file that is no dictionary of tensors; the text names it, what was expected and found."""
 
 
+def not_finite(tensors: Dict[str, torch.Tensor]) -> str:
+    """The name of the first tensor that holds inf or nan, "" for none."""
+    return next((name for name, tensor in tensors.items()
+                 if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())), "")
+
+
 def read(path: str) -> Dict[str, Any]:
     """The dictionary of tensors and plain values in a file, on the CPU; no code in it is run."""
     try:

@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Optional  # noqa: E402
 import torch  # noqa: E402
 
 from models import config as configs  # noqa: E402
+from models.readers.common import one_line  # noqa: E402
 from models.readers.options import notes  # noqa: E402
 from models.training import checkpoint  # noqa: E402
 from models.training.loader import LoaderError  # noqa: E402
@@ -167,16 +168,13 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
              if getattr(arguments, field.name, None) is not None}
     given["scenes"] = make_source(arguments, named_config(arguments).side, 0).identity()
     if stored is not None:
-        known = dataclasses.asdict(Options())
+        known, where = dataclasses.asdict(Options()), os.path.join(arguments.out, "checkpoint.pt: options")
         merged = {**known, **{name: value for name, value in stored.items() if name in known}}
         for name, value in known.items():
-            fits = type(merged[name]) in ((int, float) if isinstance(value, float) else (type(value),))
-            if not fits:
-                raise TrainingError(f"{arguments.out}/checkpoint.pt: options: {name}: expected {type(value).__name__}, "
-                                    f"found {merged[name]!r}")
+            if type(merged[name]) not in ((int, float) if isinstance(value, float) else (type(value),)):
+                raise TrainingError(f"{where}: {name}: expected {type(value).__name__}, found {merged[name]!r}")
         if merged["recipe"] not in RECIPES:
-            raise TrainingError(f"{arguments.out}/checkpoint.pt: options: recipe: expected one of "
-                                f"{sorted(RECIPES)}, found {merged['recipe']!r}")
+            raise TrainingError(f"{where}: recipe: expected one of {sorted(RECIPES)}, found {merged['recipe']!r}")
         for name, value in given.items():
             if merged[name] != value:
                 what = "scenes" if name == "scenes" else f"--{name.replace('_', '-')}"
@@ -233,8 +231,8 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
             if isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
-            reason = " ".join(str(error).split())[:300]
-            raise checkpoint.CheckpointError(f"{path}: expected the state of this run, found: {reason}") from error
+            raise checkpoint.CheckpointError(f"{path}: expected the state of this run, found: "
+                                             f"{one_line(error)[:300]}") from error
         print(f"resumed after {trainer.step} steps, {trainer.step * options.batch} images", flush=True)
     return trainer
 

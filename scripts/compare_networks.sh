@@ -68,7 +68,8 @@ train() {
   run_to_its_end "$python" -m models.train --config "$config" --store "$store" --out "$out/$name" --side "$canvas" "${recipe[@]}" "$@" \
     --threads $((threads > jobs ? threads / jobs : 1)) --validation-scenes 0 --checkpoint-minutes 5 --resume >> "$out/$name/train.log" 2>&1
   if tail -n 1 "$out/$name/train.log" | grep -q "^stopped by"; then return 1; fi
-  run_to_its_end "$python" -m models.export --config "$config" --side "$canvas" --weights "$out/$name/weights.pt" --exporter torchscript -o "$out/$name/model.onnx"
+  run_to_its_end "$python" -m models.export --config "$config" --side "$canvas" --weights "$out/$name/weights.pt" \
+    --exporter torchscript -o "$out/$name/model.onnx"
   run_to_its_end "$sln" import "$out/$name/model.onnx" -o "$out/$name/model.safetensors" --verify
 }
 

@@ -3,8 +3,9 @@
 #
 # Seeds 0, 1, 2 of `r50`, exported by both of PyTorch's exporters, on the images given (default: scenes that the
 # repository draws): import with --verify, equal blobs, every stage, and the results end to end. Then the canvas against
-# PyTorch's antialiased resize, and the results through pycocotools. Before, the tests of models/ with the current PyTorch. The last lines count every exception; the exit
-# status is 1 where anything is beyond its limits. Nine photos take twenty minutes on two cores; ONNX Runtime alone needs 4.5 GB.
+# PyTorch's antialiased resize. Before all that, the evaluation's masks and figures against pycocotools, and the tests of
+# models/ with the current PyTorch. The last lines count every exception; the exit status is 1 where anything is beyond its
+# limits. Nine photos take twenty minutes on two cores; ONNX Runtime alone needs 4.5 GB.
 #
 # Options, for less: --config r50-512 | tiny, --seeds 0,1, --exporters torchscript, --no-verify (tests/oracle/truth.py); for
 # the shipped model: --config demo --weights models/demo/weights.pt
@@ -25,7 +26,10 @@ if [ ! -x "$cli" ]; then
   (cd "$root" && cmake --preset release && cmake --build --preset release --target sln_cli evaluation_rasterise)
 fi
 rasterise=$(dirname "$cli")/../tests/evaluation_rasterise
-[ -x "$rasterise" ] || { echo "$rasterise: expected the program that draws the engine's polygons, built beside $cli, found none" >&2; exit 1; }
+if [ ! -x "$rasterise" ]; then
+  echo "$rasterise: expected the program that draws the engine's polygons, built beside $cli, found none" >&2
+  exit 1
+fi
 if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --quiet torch torchvision numpy pillow onnx onnxscript onnxruntime openvino pycocotools \

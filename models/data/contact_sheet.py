@@ -11,13 +11,6 @@ GAP = 4  # pixels between scenes
 COLUMNS = 6
 
 
-def outline(mask: numpy.ndarray) -> numpy.ndarray:
-    """The mask's pixels (H, W) bool that touch its outside or the image's border."""
-    padded = numpy.pad(mask, 1)
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return mask & ~inner
-
-
 def annotate(scene: scenes.Scene) -> numpy.ndarray:
     """The image (H, W, 3) uint8 with outlines and tinted hidden parts; colours go by place in the list."""
     random = numpy.random.RandomState(1)
@@ -25,7 +18,7 @@ def annotate(scene: scenes.Scene) -> numpy.ndarray:
     for item, hidden in zip(scene.objects, scenes.hidden_masks(scene)):
         colour = random.uniform(60.0, 255.0, 3)
         image[hidden] = (0.55 * image[hidden] + 0.45 * colour).astype(numpy.uint8)
-        image[outline(item.amodal)] = colour.astype(numpy.uint8)
+        image[scenes.outline(item.amodal)] = colour.astype(numpy.uint8)
     return image
 
 

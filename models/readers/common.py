@@ -14,7 +14,7 @@ import numpy
 from PIL import Image
 
 from models import rle
-from models.scene import SceneObject
+from models.scene import SceneObject, outline
 
 OUTSIDE_TOLERANCE = 1.0  # pixels that a polygon's corner may lie outside of the image
 MOST_PIXELS = 1 << 28  # of an image, as in the engine
@@ -155,7 +155,8 @@ def number(value: Any) -> Optional[float]:
 
 def note_numbers(name: str, values: Sequence[Any], regions: Sequence[int], draft: Draft,
                  least: Optional[int] = None) -> None:
-    """A remark for each value that is given (not None or "") and no number; with `least`, no whole one from there on."""
+    """A remark for each value that is given (not None or "") and no number; with `least`, no whole one from there
+    on."""
     expected = "a number" if least is None else f"a whole number of at least {least}"
     for value, region in zip(values, regions):
         found = number(value)
@@ -205,15 +206,6 @@ def seen_part(record: Dict[str, Any], visible_key: Optional[str], hidden_key: Op
     return mask if visible_key or mask is None else amodal & ~mask
 
 
-def _edge(mask: Optional[numpy.ndarray]) -> int:
-    """Pixels of a mask (H, W) bool beside one outside of it, or at the image's border."""
-    if mask is None:
-        return 0
-    around = numpy.pad(mask, 1)
-    inner = mask & around[2:, 1:-1] & around[:-2, 1:-1] & around[1:-1, 2:] & around[1:-1, :-2]
-    return int(numpy.count_nonzero(mask) - numpy.count_nonzero(inner))
-
-
 def hidden_findings(record: Dict[str, Any], visible: Optional[numpy.ndarray], hidden: Optional[numpy.ndarray],
                     amodal: numpy.ndarray, entry: Entry, region: int) -> List[str]:
     """What is wrong with a record's "invisible_mask", (H, W) bool if it was read already.
@@ -227,7 +219,8 @@ def hidden_findings(record: Dict[str, Any], visible: Optional[numpy.ndarray], hi
     findings = read.remarks + [f"{fault} (not used)" for fault in read.faults]
     if hidden is None:
         return findings
-    tolerated = max(HIDDEN_TOLERANCE * numpy.count_nonzero(amodal), _edge(visible) + _edge(hidden))
+    edges = sum(numpy.count_nonzero(outline(part)) for part in (visible, hidden) if part is not None)
+    tolerated = max(HIDDEN_TOLERANCE * numpy.count_nonzero(amodal), edges)
     outside = numpy.count_nonzero(hidden & ~amodal)
     if outside > tolerated:
         findings.append(f"region {region}: invisible_mask: expected a part of the amodal mask, found {outside} "

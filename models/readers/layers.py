@@ -30,10 +30,10 @@ VISIBLE_BITS = numpy.uint64(0xFFFFFFFF)
 def load(path: str) -> numpy.ndarray:
     """The codes (H, W) uint64 of a file."""
     try:
-        content = numpy.load(path, allow_pickle=False)
-        if isinstance(content, numpy.ndarray):
-            raise ReadError(f"{path}: expected a .npz file, found a single array (.npy)")
-        with content:
+        with open(path, "rb") as file:  # NumPy would leave a damaged one open
+            content = numpy.load(file, allow_pickle=False)
+            if isinstance(content, numpy.ndarray):
+                raise ReadError(f"{path}: expected a .npz file, found a single array (.npy)")
             if "layer" not in content.files:
                 raise ReadError(f"{path}: expected an array named \"layer\", found "
                                 f"{', '.join(map(common.shown, content.files)) or 'none'}")

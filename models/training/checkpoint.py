@@ -163,7 +163,7 @@ def initialise(network: nn.Module, path: str) -> None:
     if missing or extra or shapes:
         raise CheckpointError(f"{path}: missing {missing[:5]}, unknown {extra[:5]}, {'; '.join(shapes[:5])}"
                               .rstrip(", "))
-    for name, tensor in given.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise CheckpointError(f"{path}: {name}: expected finite weights, found inf or nan")
+    wrong = torch_file.not_finite(given)
+    if wrong:
+        raise CheckpointError(f"{path}: {wrong}: expected finite weights, found inf or nan")
     network.load_state_dict({**own, **given})

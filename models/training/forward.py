@@ -12,17 +12,15 @@ import numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.ops import nms
 
 from models import losses
 from models.config import Config
-from models.proposals import select_candidates
+from models.proposals import propose
 from models.targets import SAMPLED_ANCHORS
 from models.training.batches import Batch, roi_random, roi_targets, sample_rois
 from models.training.roi_align import align
 
 ALL_LOSSES = ("rpn", "global", "instance", "final")
-FIRST_CANDIDATES = 1500  # mostly enough of them for all boxes that NMS may keep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,19 +41,6 @@ def flatten_rpn(config: Config, objectness: torch.Tensor,
     return logits, deltas.reshape(b, a, 4, cells).permute(0, 3, 1, 2).reshape(-1, 4)
 
 
-def first_kept(boxes: torch.Tensor, logits: torch.Tensor, overlap: float, count: int) -> torch.Tensor:
-    """nms(boxes, logits, overlap)[:count] of boxes (m, 4) whose logits (m) descend.
-
-    Which boxes are kept follows from those before them alone, so a beginning that keeps enough will do.
-    """
-    considered = FIRST_CANDIDATES
-    while True:
-        keep = nms(boxes[:considered], logits[:considered], overlap)[:count]
-        if len(keep) == count or considered >= len(boxes):
-            return keep
-        considered *= 2
-
-
 @torch.no_grad()
 def draw_rois(network: nn.Module, batch: Batch, objectness: torch.Tensor, deltas: torch.Tensor,
               scenes: List[int], options: LossOptions) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -63,8 +48,7 @@ def draw_rois(network: nn.Module, batch: Batch, objectness: torch.Tensor, deltas
     cells their objects share with others (r, P, P) bool."""
     config, boxes, planes, shared = network.config, [], [], []
     for i, (sample, scene) in enumerate(zip(batch.samples, scenes)):
-        found, logits = select_candidates(config, network.anchors, objectness[i:i + 1], deltas[i:i + 1])
-        found = found[first_kept(found, logits, config.nms_iou, config.max_rois)]
+        found, _ = propose(config, network.anchors, objectness[i:i + 1], deltas[i:i + 1])
         chosen, owners = sample_rois(sample, found.cpu().numpy(), options.rois, config,
                                      roi_random(options.seed, scene))
         boxes.append(numpy.concatenate((numpy.full((len(chosen), 1), i, numpy.float32), chosen), axis=1))

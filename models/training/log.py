@@ -20,11 +20,12 @@ def read_log(path: str) -> List[Dict[str, Any]]:
                 if not line.endswith("\n"):
                     continue
                 try:
-                    entries.append(json.loads(line))
-                    entries[-1]["step"] + 0
-                except (ValueError, TypeError, KeyError):
-                    raise ValueError(f"{path}: line {number}: expected an entry with a step, found "
-                                     f"{line[:80]!r}") from None
+                    entry = json.loads(line)
+                except ValueError:
+                    entry = None
+                if not isinstance(entry, dict) or not isinstance(entry.get("step"), int):
+                    raise ValueError(f"{path}: line {number}: expected an entry with a step, found {line[:80]!r}")
+                entries.append(entry)
     return entries
 
 

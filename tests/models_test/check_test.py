@@ -104,7 +104,7 @@ class CheckTest(unittest.TestCase):
             document = json.load(file)
         annotation = document["annotations"][0]
         size = next(image for image in document["images"] if image["id"] == annotation["image_id"])
-        annotation["visible_mask"] = annotation.get("visible_mask", annotation.get("segmentation"))
+        del annotation["invisible_mask"]  # which would be looked at in its place
         annotation["bg_object_segmentation"] = [[0, 0, 3 * size["width"], 0, 3 * size["width"], 3 * size["height"]]]
         with open(self.path, "w", encoding="ascii") as file:
             json.dump(document, file)

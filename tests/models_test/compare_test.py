@@ -58,8 +58,8 @@ class CompareTest(unittest.TestCase):
 
     def test_what_is_no_report_is_named(self):
         good = self.write("good.json", report({}, {}, {}))
-        for name, content, words in (("missing.json", None, ("missing.json", "expected a report")),
-                                     ("text.json", "{", ("text.json", "expected a report")),
+        for name, content, words in (("missing.json", None, ("missing.json", "expected")),
+                                     ("text.json", "{", ("text.json", "expected JSON")),
                                      ("list.json", [], ("list.json", "two results files", "results")),
                                      ("single.json", {"results": {}, "AP": 1}, ("single.json", "other")),
                                      ("word.json", report({"AP": "x"}, {}, {}), ("word.json: AP: expected",)),

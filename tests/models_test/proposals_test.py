@@ -3,11 +3,14 @@
 import dataclasses
 import math
 import unittest
+from unittest import mock
 
 import numpy
 import torch
+from torchvision.ops import nms
 
 from models import config as configs
+from models import proposals
 from models.proposals import decode_boxes, make_anchors, propose, select_candidates
 
 
@@ -103,6 +106,30 @@ class ProposalTest(unittest.TestCase):
                                           torch.from_numpy(self.deltas)[None])
         self.assertEqual(len(boxes), 16)
         self.assertEqual(sorted(logits.tolist()), sorted(self.objectness[4].reshape(-1).tolist()))
+
+    def test_a_beginning_of_the_candidates_keeps_what_all_do(self):
+        generator = torch.Generator().manual_seed(3)
+        corners = torch.rand((3000, 2), generator=generator) * 200.0
+        boxes = torch.cat((corners, corners + 20.0 + 20.0 * torch.rand((3000, 2), generator=generator)), 1)
+        logits = torch.sort(torch.randn(3000, generator=generator), descending=True)[0]
+        kept = nms(boxes, logits, 0.5)
+        self.assertGreater(len(kept), 100)
+        sizes = []
+
+        def counted(boxes, logits, overlap):
+            sizes.append(len(boxes))
+            return nms(boxes, logits, overlap)
+
+        # Enough at once; only after more have been looked at; more than there are.
+        for count, rounds in ((20, 1), (100, 2), (len(kept) + 1, 6)):
+            sizes.clear()
+            with mock.patch.object(proposals, "FIRST_CANDIDATES", 100), \
+                    mock.patch.object(proposals, "nms", counted):
+                found = proposals.first_kept(boxes, logits, 0.5, count)
+            self.assertEqual(found.tolist(), kept[:count].tolist())
+            self.assertEqual(len(sizes) > 1, rounds > 1, (count, sizes))
+            self.assertLessEqual(len(sizes), rounds, (count, sizes))
+        self.assertEqual(len(proposals.first_kept(boxes[:0], logits[:0], 0.5, 5)), 0)
 
     def test_no_box_at_all(self):
         self.deltas[:] = -20.0

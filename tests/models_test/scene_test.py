@@ -87,6 +87,13 @@ class SceneTest(unittest.TestCase):
             with self.assertRaisesRegex(scenes.SceneError, text):
                 scenes.validate(self.scene)
 
+    def test_outline(self):
+        mask = numpy.zeros((7, 7), bool)
+        mask[1:6, 1:6] = True
+        self.assertEqual(int(scenes.outline(mask, 1).sum()), 16)
+        self.assertEqual(int(scenes.outline(mask, 2).sum()), 24)
+        self.assertEqual(int(scenes.outline(numpy.ones((4, 4), bool), 1).sum()), 12)  # the image's border too
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -168,13 +168,6 @@ class ShowTest(unittest.TestCase):
 
 
 class PanelsTest(unittest.TestCase):
-    def test_outline(self):
-        mask = numpy.zeros((7, 7), bool)
-        mask[1:6, 1:6] = True
-        self.assertEqual(int(panels.outline(mask, 1).sum()), 16)
-        self.assertEqual(int(panels.outline(mask, 2).sum()), 24)
-        self.assertEqual(int(panels.outline(numpy.ones((4, 4), bool), 1).sum()), 12)  # the picture's edge too
-
     def test_centre_lies_in_the_widest_part(self):
         mask = numpy.zeros((60, 100), bool)
         mask[:, :40] = True

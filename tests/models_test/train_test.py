@@ -16,7 +16,6 @@ from unittest import mock
 import numpy
 import torch
 from PIL import Image
-from torchvision.ops import nms
 
 from models import config as configs
 from models import losses, train
@@ -212,31 +211,6 @@ class LearningTest(unittest.TestCase):
             loader = Loader(lambda: [first, scene].__getitem__, trainer.network.config, 0, 0, 2, workers=0)
             values = trainer.train_step(loader.take(2))
             self.assertTrue(numpy.isfinite(values["loss"]))
-
-
-class ProposalTest(unittest.TestCase):
-    def test_a_beginning_of_the_candidates_keeps_what_all_do(self):
-        generator = torch.Generator().manual_seed(3)
-        corners = torch.rand((3000, 2), generator=generator) * 200.0
-        boxes = torch.cat((corners, corners + 20.0 + 20.0 * torch.rand((3000, 2), generator=generator)), 1)
-        logits = torch.sort(torch.randn(3000, generator=generator), descending=True)[0]
-        kept = nms(boxes, logits, 0.5)
-        self.assertGreater(len(kept), 100)
-        sizes = []
-
-        def counted(boxes, logits, overlap):
-            sizes.append(len(boxes))
-            return nms(boxes, logits, overlap)
-
-        # Enough at once; only after more have been looked at; more than there are.
-        for count, rounds in ((20, 1), (100, 2), (len(kept) + 1, 6)):
-            sizes.clear()
-            with mock.patch.object(forward, "FIRST_CANDIDATES", 100), mock.patch.object(forward, "nms", counted):
-                found = forward.first_kept(boxes, logits, 0.5, count)
-            self.assertEqual(found.tolist(), kept[:count].tolist())
-            self.assertEqual(len(sizes) > 1, rounds > 1, (count, sizes))
-            self.assertLessEqual(len(sizes), rounds, (count, sizes))
-        self.assertEqual(len(forward.first_kept(boxes[:0], logits[:0], 0.5, 5)), 0)
 
 
 class MemoryTest(unittest.TestCase):
