@@ -82,14 +82,18 @@ def level_maps(scene: Scene) -> numpy.ndarray:
     """Levels (n, H, W) uint8: how many objects are in front of object i at the pixel; OUTSIDE off it.
 
     A given `visible` is believed more than the order: level 0 there, at least 1 in the rest of the
-    object, so that hidden parts without any order above them are level 1. Levels are not capped.
+    object, so that hidden parts without any order above them are level 1. Where nobody is visible, what
+    covers them all is not annotated, and counts as one more in front. Levels are not capped.
     """
     amodal = _amodal_stack(scene)
     if len(amodal) >= OUTSIDE:
         raise SceneError(f"{scene.file_name}: expected under {OUTSIDE} objects, found {len(amodal)}")
     levels = numpy.full(amodal.shape, OUTSIDE, numpy.uint8)
+    unannotated = numpy.ones(amodal.shape[1:], bool)
+    for visible in visible_masks(scene):
+        unannotated &= ~visible
     for i, item in enumerate(scene.objects):
-        level = amodal[scene.front[:, i]].sum(axis=0, dtype=numpy.uint8)
+        level = amodal[scene.front[:, i]].sum(axis=0, dtype=numpy.uint8) + unannotated
         if item.visible is not None:
             level = numpy.where(item.visible, numpy.uint8(0), numpy.maximum(level, numpy.uint8(1)))
         levels[i][item.amodal] = level[item.amodal]

@@ -1,8 +1,7 @@
 """Layer-coded .npz: one uint64 per pixel, key `layer`; bit i: object i is visible, bit 32 + i: hidden.
 
 Objects are numbered from front to back, up to 32 of them. A hidden object's level at a pixel is its
-place among the hidden objects there, counted from 1 (where nobody is visible, scene.level_maps' rule for
-what is hidden by something that is not annotated holds, as for all formats: the first two are level 1).
+place among the hidden objects there, counted from 1 (scene.level_maps).
 
 The published decoder differs in two ways that `published` reproduces: it ends the list of objects at
 the first number that no pixel shows, and a code whose pixels form only pieces of under 64 (4-connected)

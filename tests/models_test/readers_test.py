@@ -453,9 +453,9 @@ class LayersTest(ReadersTest):
         self.assertLessEqual({"none", "error", "BadZipFile", "ValueError"}, causes)  # "error" is zlib's
 
     def test_levels_where_nobody_is_seen(self):
-        """What hides the first two there is not annotated: both have nothing but that in front of them, or one."""
+        """What hides them there is not annotated: the first has that in front of it, the second one more."""
         scene = readers.read(self.save(numpy.array([[7 << 32, 1, 2, 4]], numpy.uint64)))[0]
-        self.assertEqual(scenes.level_maps(scene)[:, 0, 0].tolist(), [1, 1, 2])
+        self.assertEqual(scenes.level_maps(scene)[:, 0, 0].tolist(), [1, 2, 3])
 
 
 def damage(document, source, values):

@@ -60,6 +60,15 @@ class SceneTest(unittest.TestCase):
         self.scene.objects[2].visible = mask_of("....CCCC")
         self.assertEqual(text_of(scenes.level_maps(self.scene)[2]), "...20000")
 
+    def test_what_covers_all_is_one_more_in_front(self):
+        """Here at 2 and 3; those who state no visible mask of their own are behind it too."""
+        self.scene.objects[0].visible = mask_of(".A......")
+        for _ in range(2):
+            self.assertEqual([text_of(level) for level in scenes.level_maps(self.scene)],
+                             [".011....", "..2200..", "...31100"])
+            for item, visible in zip(self.scene.objects[1:], ("....BB..", "......CC")):
+                item.visible = mask_of(visible)
+
     def test_count(self):
         count = scenes.count_map(self.scene)
         self.assertEqual((count.dtype, count[0].tolist()), (numpy.uint8, [0, 1, 2, 3, 2, 2, 1, 1]))
