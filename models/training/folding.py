@@ -11,6 +11,8 @@ from typing import Iterator, Tuple
 import torch
 from torch import nn
 
+from models.training.depthwise import convolve
+
 
 def pairs(module: nn.Module) -> Iterator[Tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Every convolution with the BN that follows it, by the names that they have in all networks here.
@@ -34,8 +36,8 @@ def fold(module: nn.Module) -> None:
 
         def folded(self: nn.Conv2d, x: torch.Tensor, bn: nn.BatchNorm2d = bn) -> torch.Tensor:
             scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
-            return self._conv_forward(x, self.weight * scale.reshape(-1, 1, 1, 1),
-                                      bn.bias - bn.running_mean * scale)
+            return convolve(self, x, self.weight * scale.reshape(-1, 1, 1, 1),
+                            bn.bias - bn.running_mean * scale)
 
         conv.forward = types.MethodType(folded, conv)
         bn.forward = types.MethodType(lambda self, x: x, bn)
