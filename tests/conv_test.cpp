@@ -228,6 +228,19 @@ const std::vector<Case> kCases = {
     {1, 12, 11, 33, 16, 3, 1, 2, 2, Activation::kNone, true, true, true, 0, 16},
     {1, 9, 9, 48, 10, 5, 1, 2, 1},
     {1, 14, 9, 32, 9, 7, 2, 3, 1},
+    // A few output channels: vectors of pixels; rows longer than a patch, patches lower than the map, every number of
+    // channels, windows of other sizes.
+    {2, 28, 28, 64, 5, 3, 1, 1, 1, Activation::kNone, true, true, true},
+    {1, 3, 70, 24, 5, 3, 1, 1, 1, kRelu6, true, true},
+    {1, 9, 33, 255, 3, 3, 1, 1, 1, kRelu},
+    {1, 6, 17, 341, 8, 3, 1, 1, 1},
+    {1, 6, 17, 342, 8, 3, 1, 1, 1},
+    {3, 5, 20, 13, 1, 3, 1, 0, 1, kRelu},
+    {1, 5, 41, 6, 2, 2, 1, 1, 1, kRelu, false},
+    {1, 4, 16, 7, 4, 5, 1, 2, 1, kRelu, true, true, false, 3, 5, 2},
+    {2, 7, 36, 3, 6, 13, 1, 6, 1, kRelu},
+    {1, 16, 15, 2, 7, 14, 1, 2, 1, kRelu},
+    {1, 4, 4, 6, 7, 3, 1, 1, 1, kRelu, true, false, false, 0, 0, 0, 6, 7},
     // A last panel of 1 to 8 channels after wide ones.
     {1, 5, 6, 12, 37, 1, 1, 0, 1, kRelu, true, true},
     {1, 5, 6, 70, 66, 3, 1, 1, 1, kRelu6, true, true, true},
@@ -254,7 +267,7 @@ TEST_CASE("conv equals its definition on random shapes") {
     c.h = 1 + random.below(9);
     c.w = 1 + random.below(14);
     c.in = 1 + random.below(random.below(2) == 0 ? 5 : 70);
-    c.out = 1 + random.below(100);
+    c.out = 1 + random.below(random.below(4) == 0 ? 8 : 100);
     c.kernel = 1 + random.below(4);
     c.stride = 1 + random.below(3);
     c.dilation = 1 + random.below(2);

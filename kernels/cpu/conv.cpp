@@ -47,6 +47,16 @@ bool reads_through_pointers(const PackedConvCpu& packed) {
          desc.in_channels <= kConvMaxRows * kConvRowStep;
 }
 
+// Few output channels leave most lanes of a vector of channels empty. Vectors of pixels have to be made first, which
+// pays from some taps on; a patch that makes one row of outputs has to fit into the scratch.
+bool computes_in_planes(const PackedConvCpu& packed) {
+  const ConvDesc& desc = packed.desc;
+  const int64_t row_floats = int64_t{desc.in_channels} * kConvPatchStride;
+  return desc.out_channels <= kConvPlanarChannels && packed.panels.count == 1 && desc.stride == 1 &&
+         desc.dilation == 1 && desc.kernel > 1 && desc.kernel <= kConvPatchStride - kConvPatchWidth - 3 &&
+         desc.kernel * row_floats <= kConvScratchFloats;
+}
+
 // Bytes written past the caches must be whole lines, or they are written many times.
 bool writes_past_caches(const PackedConvCpu& packed, const ConvParams& params, int64_t pixels) {
   return pixels * params.dst_stride >= kConvStreamFloats && packed.panels.width() >= 16 &&
@@ -56,6 +66,10 @@ bool writes_past_caches(const PackedConvCpu& packed, const ConvParams& params, i
 ConvPlan make_plan(const PackedConvCpu& packed) {
   const ConvPanels& panels = packed.panels;
   ConvPlan plan;
+  if (computes_in_planes(packed)) {
+    plan.planar = true;
+    return plan;
+  }
   if (reads_through_pointers(packed)) {
     plan.direct = true;
     plan.depth_blocks = 1;
@@ -115,8 +129,9 @@ void conv(const ConvDesc& desc, const ConvParams& params, ThreadPool& pool) {
   job.pixels = static_cast<int64_t>(params.batch) * params.out_h * params.out_w;
   job.plan.stream = writes_past_caches(packed, params, job.pixels);
 
-  const ConvKernel kernel = conv_kernel(packed.isa);
-  const int64_t blocks = ceil_div(job.pixels, kConvMaxRows);
+  const ConvKernel kernel = job.plan.planar ? conv_planar_kernel(packed.isa) : conv_kernel(packed.isa);
+  const int64_t block = job.plan.planar ? params.out_w : kConvMaxRows;  // pixels that a thread does not share
+  const int64_t blocks = ceil_div(job.pixels, block);
   const int panels = job.panels.count;
   const Partition split = make_partition(blocks, panels, pool.threads());
   pool.parallel_for(int64_t{split.across} * split.down, [&](int64_t begin, int64_t end, int) {
@@ -124,8 +139,8 @@ void conv(const ConvDesc& desc, const ConvParams& params, ThreadPool& pool) {
       const int64_t x = part / split.down;
       const int64_t y = part % split.down;
       ConvPart work;
-      work.begin = blocks * x / split.across * kConvMaxRows;
-      work.end = std::min(blocks * (x + 1) / split.across * kConvMaxRows, job.pixels);
+      work.begin = blocks * x / split.across * block;
+      work.end = std::min(blocks * (x + 1) / split.across * block, job.pixels);
       work.panel_begin = static_cast<int>(panels * y / split.down);
       work.panel_end = static_cast<int>(panels * (y + 1) / split.down);
       kernel(job, work);

@@ -27,7 +27,10 @@ constexpr int kConvScratchFloats = 192 * 1024 / 4;    // sums between depth bloc
 constexpr int64_t kConvGroupFloats = 448 * 1024 / 4;  // weights of a group in one depth block, at most (if > 1 panel)
 constexpr int kConvMaxTaps = 49;                      // of a window that is read through pointers
 constexpr int kConvFewChannels = 64;                  // out_channels for which gathering windows does not pay
-constexpr int64_t kConvStreamFloats = 8 << 20;        // outputs of a map that no cache would keep for the next layer
+constexpr int kConvPlanarChannels = 8;                // out_channels up to which vectors hold pixels, not channels
+constexpr int kConvPatchWidth = 32;                   // outputs of a row that are computed from one patch of the map
+constexpr int kConvPatchStride = 48;            // floats from channel to channel of a patch: a window's reach more
+constexpr int64_t kConvStreamFloats = 8 << 20;  // outputs of a map that no cache would keep for the next layer
 
 // Columns are cut into panels of two vectors; a last panel that needs only one vector, or up to 8 channels, has only
 // these. Layout: panel after panel, each (depth, width).
@@ -63,6 +66,7 @@ class PackedConvCpu final : public PackedConv {
 std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const float* weights, const float* bias);
 
 struct ConvPlan {
+  bool planar = false;     // vectors hold pixels (conv_planar_kernel.cpp); nothing of what follows is used
   bool direct = false;     // windows are read from the map through pointers, not gathered
   bool stream = false;     // dst is written past the caches
   int depth_blocks = 0;    // the depth is cut into so many blocks
@@ -93,5 +97,7 @@ using ConvKernel = void (*)(const ConvJob& job, const ConvPart& part);
 // Floats of a vector and the kernel itself, as compiled for `isa`.
 int conv_lanes(Isa isa);
 ConvKernel conv_kernel(Isa isa);
+// For plan.planar: of whole rows of outputs.
+ConvKernel conv_planar_kernel(Isa isa);
 
 }  // namespace sln::cpu
