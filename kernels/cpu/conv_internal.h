@@ -7,7 +7,7 @@
 //   tile
 // A group's weights of one depth block stay in the L2 cache while the super-block passes by; a gathered block of pixels
 // stays in L1 while the group's panels pass by. Between depth blocks the sums wait in the thread's scratch: it is the
-// same chain, only spilled.
+// same chain, only spilled. Up to eight output channels go another way: conv_planar_kernel.cpp.
 #pragma once
 
 #include <cstddef>
