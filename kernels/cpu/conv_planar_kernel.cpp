@@ -2,7 +2,6 @@
 // channels, so that all lanes count. A patch of the map is turned into rows of pixels first, (row, channel, column);
 // then each lane is one pixel's chain over (row, column, channel) of its window, as the definition has it.
 #include <algorithm>
-#include <utility>
 
 #include "kernels/cpu/conv_internal.h"
 
@@ -138,13 +137,9 @@ constexpr MultiplyRow kMultiplyRow[kConvPlanarChannels] = {multiply_row<1>, mult
                                                            multiply_row<4>, multiply_row<5>, multiply_row<6>,
                                                            multiply_row<7>, multiply_row<8>};
 
-HWY_INLINE float activate_one(Activation activation, float x) {
-  if (activation != Activation::kNone && x < 0.0f) return 0.0f;
-  return activation == Activation::kRelu6 && x > 6.0f ? 6.0f : x;
-}
-
 // Bias, residual and activation of a row of outputs that begins with output pixel `first`.
 void finish_row(const ConvJob& job, int64_t first, int64_t columns, const float* HWY_RESTRICT sums) {
+  const hn::CappedTag<float, 1> d;
   const ConvParams& p = job.params;
   const int64_t channels = job.desc.out_channels;
   for (int64_t x = 0; x < columns; ++x, ++sums) {
@@ -154,7 +149,7 @@ void finish_row(const ConvJob& job, int64_t first, int64_t columns, const float*
       float sum = sums[c * kConvPatchWidth];
       if (job.bias != nullptr) sum += job.bias[c];
       if (residual != nullptr) sum += residual[c];
-      dst[c] = activate_one(job.desc.activation, sum);
+      dst[c] = hn::GetLane(activate(d, job.desc.activation, hn::Set(d, sum)));
     }
     std::fill(dst + channels, dst + 16, 0.0f);  // ceil16(out_channels) are written
   }

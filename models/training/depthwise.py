@@ -70,7 +70,8 @@ def _under_autocast() -> bool:
 
 def convolve(conv: nn.Conv2d, x: torch.Tensor, weight: torch.Tensor, bias: Optional[torch.Tensor]) -> torch.Tensor:
     """What `conv` makes of x (n, inputs, h, w) with another weight and bias of its shapes."""
-    if conv.groups == conv.in_channels > 1 and x.device.type == "cpu":
+    depthwise = conv.groups == conv.in_channels == conv.out_channels > 1 and conv.dilation == (1, 1)
+    if depthwise and x.device.type == "cpu":
         kind = torch.bfloat16 if _under_autocast() else x.dtype
         return _Depthwise.apply(x, weight, bias, conv.stride, conv.padding, kind)
     return conv._conv_forward(x, weight, bias)

@@ -84,8 +84,11 @@ class DepthwiseTest(unittest.TestCase):
         self.assertEqual(y.grad_fn.name(), "_DepthwiseBackward")
 
     def test_others_are_left_to_pytorch(self):
-        for conv in (nn.Conv2d(4, 8, 3), nn.Conv2d(4, 8, 3, groups=2), nn.Conv2d(1, 8, 3)):
-            y = convolve(conv, torch.randn(1, conv.in_channels, 6, 6), conv.weight, conv.bias)
+        for conv in (nn.Conv2d(4, 8, 3), nn.Conv2d(4, 8, 3, groups=2), nn.Conv2d(1, 1, 3),
+                     nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(4, 4, 3, groups=4, dilation=2)):
+            x = torch.randn(1, conv.in_channels, 6, 6)
+            y = convolve(conv, x, conv.weight, conv.bias)
+            torch.testing.assert_close(y, conv(x))
             self.assertNotEqual(y.grad_fn.name(), "_DepthwiseBackward")
 
 
