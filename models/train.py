@@ -49,6 +49,8 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         "recipe", "kept in the checkpoint: a resumed run has those it began with")
     group.add_argument("--images", type=int, metavar="N", help="images in all (default: %d)" % Options.images)
     group.add_argument("--batch", type=int, metavar="N", help="images per step (default: %d)" % Options.batch)
+    group.add_argument("--replicas", type=int, metavar="N", help="copies of the network that share a batch out on "
+                       "the CPU, each with BN statistics of its share (default: %d)" % Options.replicas)
     group.add_argument("--seed", type=int, metavar="N", help="of scenes, sampling, new weights (default: 0)")
     group.add_argument("--recipe", choices=sorted(RECIPES), help="paper: the staged one (default: default)")
     group.add_argument("--rate", type=float, metavar="R", help="learning rate (default: the recipe's)")
@@ -136,9 +138,13 @@ def check_options(options: Options, device: torch.device) -> None:
         raise TrainingError(f"--decay: expected at least 0, found {options.decay}")
     if options.seed >= 2 ** 63:
         raise TrainingError(f"--seed: expected a number below 2^63, found {options.seed}")
-    for name in ("images", "batch", "rois", "warmup"):
+    for name in ("images", "batch", "replicas", "rois", "warmup"):
         if getattr(options, name) < 1:
             raise TrainingError(f"--{name}: expected at least 1, found {getattr(options, name)}")
+    if options.replicas > 1 and device.type != "cpu":
+        raise TrainingError(f"--replicas: expected 1 on a GPU, found {options.replicas}")
+    if options.batch % options.replicas:
+        raise TrainingError(f"--replicas: expected a divisor of --batch {options.batch}, found {options.replicas}")
     for name in ("seed", "rate", "encoder_share", "lambda_r", "lambda_g", "lambda_i", "lambda_m"):
         value = getattr(options, name)
         if not 0 <= value < math.inf:

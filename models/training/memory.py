@@ -3,7 +3,7 @@
 import ctypes
 
 # Parameters of mallopt(3), as glibc's malloc.h numbers them.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGEST = 2 ** 31 - 1
 _KEPT = (2 ** 30, 2 ** 25)  # bytes of the largest blocks that are kept: what glibc takes from 2.35 on, and before
 
@@ -23,3 +23,13 @@ def keep_freed_memory() -> int:
             mallopt(_TRIM_THRESHOLD, _LARGEST)
             return size
     return 0
+
+
+def share_freed_memory() -> None:
+    """From now on threads begun later take and give back memory in one place, where keep_freed_memory holds.
+
+    Places of their own (malloc's arenas) cannot hold blocks of over 32 MiB: those would go back at once.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_ARENA_MAX, 1)

@@ -19,6 +19,7 @@ from models.training.loader import Loader, LoaderError
 from models.training.log import Log, Progress, draw_curves
 from models.training.optimiser import (RECIPES, Average, apply_stage, learning_rate, make_optimiser,
                                        network_stages, set_rate, stage_starts)
+from models.training.replicas import Replicas
 from models.training.validation import Validator
 
 
@@ -32,6 +33,7 @@ class Options:
 
     images: int = 150000  # in all; the schedule spans them
     batch: int = 16
+    replicas: int = 1  # copies of the network that share a batch out; each normalises its share by itself
     seed: int = 0
     recipe: str = "default"
     rate: float = 0.0  # learning rate, 0: the recipe's
@@ -92,6 +94,7 @@ class Trainer:
         self.recipe = dataclasses.replace(recipe, rate=options.rate or recipe.rate,
                                           decay=recipe.decay if options.decay < 0 else options.decay)
         self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.replicas = Replicas(self.network, options.replicas)
         self.stages = network_stages(self.recipe, network)
         self.starts = stage_starts(self.stages, options.steps)
         self.average = Average(self.network, options.average)
@@ -108,8 +111,8 @@ class Trainer:
         self.stage = stage
         if self.step == self.starts[stage]:
             self.optimiser.state.clear()  # momentum of a stage that froze a part would move it in this one
-        apply_stage(self.network, self.stages[stage], self.options.fixed_statistics,
-                    self.options.frozen_stages)
+        for network in self.replicas.networks:
+            apply_stage(network, self.stages[stage], self.options.fixed_statistics, self.options.frozen_stages)
         o, wanted = self.options, self.stages[stage].losses
         weights = dict(zip(ALL_LOSSES, (o.lambda_r, o.lambda_g, o.lambda_i, o.lambda_m)))
         self.losses = LossOptions(tuple((n, w) for n, w in weights.items() if n in wanted and w > 0),
@@ -128,27 +131,34 @@ class Trainer:
             rate *= min(1.0, (self.step - self.options.begun + 1) / self.options.warmup)
         return rate
 
-    def train_step(self, samples: List) -> Dict[str, float]:
-        """One step on a batch of samples, scenes step * batch and on; returns the losses."""
-        self._enter_stage()
-        first = self.step * self.options.batch
-        set_rate(self.optimiser, self.rate())
-        self.optimiser.zero_grad(set_to_none=True)
-        batch = collate(samples, self.network.config, self.device)
+    def _backward(self, network: nn.Module, samples: List, first: int) -> Dict[str, float]:
+        """Adds the gradients of the scenes first and on, a replica's share of a batch, to the network's."""
+        batch = collate(samples, network.config, self.device)
         with precision_context(self.device, self.options.precision):
-            parts = batch_losses(self.network, batch, list(range(first, first + len(samples))), self.losses)
+            parts = batch_losses(network, batch, list(range(first, first + len(samples))), self.losses)
         loss = total_loss(parts, self.losses)
         values = {"loss": float(loss.detach()), **{name: float(v.detach()) for name, v in parts.items()}}
         if not math.isfinite(values["loss"]):
             raise TrainingError(f"step {self.step}: expected a finite loss, found {values}")
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss / self.options.replicas).backward()
+        return values
+
+    def train_step(self, samples: List) -> Dict[str, float]:
+        """One step on a batch of samples, scenes step * batch and on; returns the losses."""
+        self._enter_stage()
+        first, share = self.step * self.options.batch, len(samples) // self.options.replicas
+        set_rate(self.optimiser, self.rate())
+        self.optimiser.zero_grad(set_to_none=True)
+        shares = self.replicas.run(lambda network, k: self._backward(
+            network, samples[k * share:(k + 1) * share], first + k * share))
+        self.replicas.merge()
         self.scaler.unscale_(self.optimiser)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
         self.average.update(self.network, self.step)
-        return values
+        return {name: sum(values[name] for values in shares) / len(shares) for name in shares[0]}
 
     def content(self) -> Dict[str, Any]:
         """The checkpoint after `step` steps."""
@@ -162,6 +172,7 @@ class Trainer:
     def restore(self, content: Dict[str, Any]) -> None:
         """Goes on from a checkpoint of this config and these options."""
         self.network.load_state_dict(content["model"])
+        self.replicas.spread_statistics()
         self.average.network.load_state_dict(content["ema"])
         self.optimiser.load_state_dict(checkpoint.unpack_optimiser(content["optimizer"]))
         self.scaler.load_state_dict(content.get("scaler", {}) or self.scaler.state_dict())

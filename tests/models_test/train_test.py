@@ -216,15 +216,24 @@ class LearningTest(unittest.TestCase):
 class MemoryTest(unittest.TestCase):
     def test_freed_memory_is_not_cleared_anew(self):
         # In processes of their own, since it stays so. 64 MiB are 16384 pages of 4 KiB.
-        code = ("import resource, sys, torch\n"
-                "from models.training.memory import keep_freed_memory\n"
-                "kept = keep_freed_memory() if sys.argv[1] == 'keep' else 0\n"
+        code = ("import resource, sys, threading, torch\n"
+                "from models.training.memory import keep_freed_memory, share_freed_memory\n"
+                "kept = keep_freed_memory() if sys.argv[1] != 'leave' else 0\n"
                 "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
                 "counts = []\n"
-                "for _ in range(40):\n"
-                "    before = faults()\n"
-                "    torch.ones(2 ** 24).sum()\n"
-                "    counts.append(faults() - before)\n"
+                "def count():\n"
+                "    torch.set_num_threads(1)\n"
+                "    for _ in range(40):\n"
+                "        before = faults()\n"
+                "        torch.ones(2 ** 24).sum()\n"
+                "        counts.append(faults() - before)\n"
+                "if sys.argv[1] == 'share':\n"
+                "    share_freed_memory()\n"
+                "    thread = threading.Thread(target=count)\n"
+                "    thread.start()\n"
+                "    thread.join()\n"
+                "else:\n"
+                "    count()\n"
                 # The first blocks lie apart, and no gap holds the next one with its alignment.
                 "print(kept, max(counts[20:]))\n")
 
@@ -237,6 +246,7 @@ class MemoryTest(unittest.TestCase):
         if kept < 2 ** 27 or without < 4000:
             self.skipTest(f"a C library that keeps blocks of {kept} bytes, {without} page faults without it")
         self.assertLess(faults, 1000)
+        self.assertLess(run("share")[1], 1000)
 
 
 class StageTest(unittest.TestCase):
