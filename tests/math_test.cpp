@@ -81,9 +81,11 @@ TEST_CASE("sigmoid") {
 TEST_CASE("relu and relu6") {
   CHECK(sln::relu(2.5f) == 2.5f);
   CHECK(sln::relu(-2.5f) == 0);
-  CHECK(!std::signbit(sln::relu(-0.0f)));
-  CHECK(sln::relu(kNan) == 0);
+  CHECK((sln::relu(-0.0f) == 0 && std::signbit(sln::relu(-0.0f))));
+  CHECK(std::isnan(sln::relu(kNan)));
   CHECK(sln::relu(kInfinity) == kInfinity);
+  CHECK(sln::relu6(kInfinity) == 6);
+  CHECK(std::isnan(sln::relu6(kNan)));
   CHECK(sln::relu6(7.0f) == 6);
   CHECK(sln::relu6(5.5f) == 5.5f);
   CHECK(sln::relu6(-1.0f) == 0);

@@ -58,15 +58,14 @@ SLN_HD inline float sigmoid(float x) {
   return 1.0f / (1.0f + exp(-x));
 }
 
-// x where x > 0, else +0 (so for -0 and NaN too, as the vector maximum of x86 does).
+// max(x, 0) as "0 where x < 0, else x", the convolution's rule: NaN stays NaN and -0 stays -0.
 SLN_HD inline float relu(float x) {
-  return x > 0.0f ? x : 0.0f;
+  return x < 0.0f ? 0.0f : x;
 }
 
-// relu(x), at most 6.
+// relu(x), 6 where it is above 6; NaN stays NaN.
 SLN_HD inline float relu6(float x) {
-  const float positive = relu(x);
-  return positive < 6.0f ? positive : 6.0f;
+  return x > 6.0f ? 6.0f : relu(x);
 }
 
 }  // namespace sln
