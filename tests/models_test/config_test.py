@@ -53,9 +53,9 @@ class ConfigTest(unittest.TestCase):
         """Files in use carry these bytes; a change would make them another network's."""
         hashes = {
             "tiny": "50c65770580084568e3aa7c37c9607f61b6e5513f181c4c14fd3b826568e989c",
-            "demo": "d875fc3b94b1b62d055b51f622bf92fb3e11d03e8f73332572db4b8421fb22ff",
-            "demo-arcnn": "9061ee42a7bdc93857feae7111533a6dbb94ca5d204a87df5d667b9caa9b7b10",
-            "demo-arcnn-visible": "0f456241f7a5a1a640965d002f95e1d5bfea6ecf70a7e0ac806346dfd7dd8deb",
+            "demo": "c386ae606dd8fadf6cc7d5ef3d4110f5e8b610e1e4d21c7a7fb6b59d1cabc2dd",
+            "demo-arcnn": "2b68446594505de99044ad6e418268a5212e03cbcc3a576e1593993b4ccc0c5c",
+            "demo-arcnn-visible": "932d7a84cfacb821aeafcde29da2b09838b38bb4236cf0efa1b399f1bf236f00",
         }
         for name, found in hashes.items():
             self.assertEqual(configs.named(name).sha256(), found, name)
@@ -63,17 +63,17 @@ class ConfigTest(unittest.TestCase):
     def test_demo(self):
         demo = configs.named("demo")
         self.assertEqual((demo.network, demo.encoder, demo.side, demo.layers, demo.roi_side, demo.max_rois),
-                         ("sln", "efficientnet-lite0", 384, 4, 28, 100))
+                         ("sln", "efficientnet-lite0", 512, 4, 28, 100))
         self.assertEqual((demo.feature_channels, demo.head_channels, demo.stem_channels, demo.blocks),
                          (64, 64, 32, (1, 2, 2, 3, 3, 4, 1)))
-        self.assertEqual((demo.rpn_channels, demo.rpn_stride, demo.grid), (128, 8, 48))
+        self.assertEqual((demo.rpn_channels, demo.rpn_stride, demo.grid), (128, 8, 64))
         self.assertEqual((demo.pre_nms, demo.nms_iou), (6000, 0.65))
         self.assertEqual((demo.mean, demo.std, demo.bn_eps), ((127.0,) * 3, (128.0,) * 3, 1e-3))
 
     def test_baselines_differ_from_demo_in_nothing_else(self):
         for name, layers in (("arcnn", 1), ("arcnn-visible", 2)):
             self.assertEqual(configs.named("demo-" + name), dataclasses.replace(
-                configs.named("demo"), network=name, layers=layers, head_channels=60))
+                configs.named("demo"), network=name, layers=layers, head_channels=61))
             self.assertEqual(configs.named("tiny-" + name), dataclasses.replace(
                 configs.named("tiny-lite"), network=name, layers=layers))
 
