@@ -27,8 +27,7 @@ sln=$build/apps/sln
 
 step "run"
 [ ${#images[@]} -gt 0 ] || images=(samples)
-# At the default of 0.5 this model doubles objects more than it misses them (models/demo/README.md): pictures show the surer ones.
-"$sln" run -m "$model" -o "$out/results" --score 0.7 --overlay --levels "${images[@]}"
+"$sln" run -m "$model" -o "$out/results" --overlay --levels "${images[@]}"
 
 if [ $# -eq 0 ]; then
   step "compare with what the scenes are made of"
