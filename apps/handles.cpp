@@ -91,6 +91,7 @@ Engine create_engine(const sln_model* model, const EngineSettings& settings) {
   check(sln_options_set_int(raw_options, "refine", settings.run.refine ? 1 : 0));
   check(sln_options_set_float(raw_options, "score_threshold", settings.run.score_threshold));
   check(sln_options_set_float(raw_options, "mask_nms", settings.run.mask_nms));
+  check(sln_options_set_float(raw_options, "visible_overlap", settings.run.visible_overlap));
   check(sln_options_set_float(raw_options, "mask_threshold", settings.run.mask_threshold));
   check(sln_options_set_string(raw_options, "device", settings.device.c_str()));
   check(sln_options_set_string(raw_options, "score_mode", settings.run.score_mode.c_str()));

@@ -101,6 +101,7 @@ std::string scenes_begin(const ModelSummary& model, const RunSettings& settings)
                       {"levels", model.levels}};
   const Json options = {{"score_threshold", settings.score_threshold},
                         {"mask_nms", settings.mask_nms},
+                        {"visible_overlap", settings.visible_overlap},
                         {"mask_threshold", settings.mask_threshold},
                         {"score_mode", settings.score_mode},
                         {"refine", settings.refine},

@@ -15,6 +15,7 @@ namespace sln::apps {
 struct RunSettings {
   double score_threshold = 0.5;
   double mask_nms = 0.6;
+  double visible_overlap = 1;
   double mask_threshold = 0.5;
   std::string score_mode = "mask";
   bool refine = true;

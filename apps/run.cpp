@@ -21,7 +21,8 @@ namespace {
 struct RunArguments {
   std::string model, output, dump, annotations;
   std::string device = "auto", score_mode = "mask";
-  std::string threads, score, nms = "0.6", mask_threshold = "0.5";  // as given; parsed in every locale alike
+  // Numbers as given; parsed in every locale alike.
+  std::string threads, score, nms = "0.6", visible_overlap = "1", mask_threshold = "0.5";
   bool overlay = false, levels = false, no_refine = false;
   std::vector<std::string> inputs;
 };
@@ -42,6 +43,7 @@ EngineSettings settings_of(const RunArguments& arguments) {
     fail("--score: expected 0 with --dump, which shows every proposal, found \"", arguments.score, "\"");
   }
   run.mask_nms = parse_double("--nms", arguments.nms, 0, 1);
+  run.visible_overlap = parse_double("--visible-overlap", arguments.visible_overlap, 0, 1);
   run.mask_threshold = parse_double("--mask-threshold", arguments.mask_threshold, 0, 1);
   if (run.mask_threshold <= 0 || run.mask_threshold >= 1) {
     fail("--mask-threshold: expected a number between 0 and 1, found \"", arguments.mask_threshold, "\"");
@@ -202,6 +204,10 @@ void add_run(CLI::App* app, int* status) {
                       "Threads of the engine, 1 to 256 (default: the machine's cores)");
   command->add_option("--score", arguments->score, "Least objectness of a box, 0 to 1 (default 0.5; with --dump 0)");
   command->add_option("--nms", arguments->nms, "Mask IoU above which the weaker object is dropped; 1 drops none")
+      ->capture_default_str();
+  command
+      ->add_option("--visible-overlap", arguments->visible_overlap,
+                   "Share of its visible part above which an object is dropped if surer ones show it; 1 drops none")
       ->capture_default_str();
   command
       ->add_option("--score-mode", arguments->score_mode,

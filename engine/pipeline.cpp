@@ -132,6 +132,7 @@ void Pipeline::decode_into(const Image& image, const Prediction& found, Result& 
   input.canvas_side = config_.side;
   input.threshold = static_cast<float>(options_.mask_threshold);
   input.mask_nms = options_.mask_nms;
+  input.visible_overlap = options_.visible_overlap;
   input.score_mode = options_.score_mode;
   input.level_masks = options_.level_masks;
   decode(input, decode_workspace_, backend_->host_pool(), result);

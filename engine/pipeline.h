@@ -20,6 +20,7 @@ struct Options {
   bool capture = false;
   double score_threshold = 0.5;  // objectness
   double mask_nms = 0.6;
+  double visible_overlap = 1;
   double mask_threshold = 0.5;  // c
   ScoreMode score_mode = ScoreMode::kMask;
   bool level_masks = false;  // also the masks of every level

@@ -265,12 +265,15 @@ sln_status sln_options_set_float(sln_options* options, const char* name, double 
     } else if (key == "mask_nms") {
       check_range(name, value, 0, 1);
       options->values.mask_nms = value;
+    } else if (key == "visible_overlap") {
+      check_range(name, value, 0, 1);
+      options->values.visible_overlap = value;
     } else if (key == "mask_threshold") {
       check_range(name, value, 0.001, 0.998);
       options->values.mask_threshold = value;
     } else {
       fail(ErrorKind::kInvalidArgument, "option ", key,
-           ": expected score_threshold, mask_nms or mask_threshold as a number option");
+           ": expected score_threshold, mask_nms, visible_overlap or mask_threshold as a number option");
     }
   });
 }

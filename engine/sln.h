@@ -119,6 +119,8 @@ SLN_API void sln_options_destroy(sln_options* options);
 SLN_API sln_status sln_options_set_int(sln_options* options, const char* name, int64_t value);
 /* "score_threshold"  [0, 1], default 0.5: boxes whose objectness is below it end after the RPN
  * "mask_nms"         [0, 1], default 0.6: mask IoU above which the weaker object is dropped; 1 turns it off
+ * "visible_overlap"  [0, 1], default 1: an object is dropped if more than this share of its visible pixels is visible
+ *                    in stronger ones that stay, since a pixel shows one object; 1 turns it off
  * "mask_threshold"   (0, 1), default 0.5: c, confidence above which a pixel belongs to an object */
 SLN_API sln_status sln_options_set_float(sln_options* options, const char* name, double value);
 /* "device"      "auto" or "cpu", default "auto"
@@ -183,7 +185,7 @@ typedef struct sln_result_info {
   int32_t width, height;  /* image, pixels */
   int32_t proposals;      /* boxes that reached the score threshold: RoIs the heads ran for */
   int32_t dropped_empty;  /* objects without a mask pixel */
-  int32_t dropped_by_nms; /* objects suppressed by the mask NMS */
+  int32_t dropped_by_nms; /* objects suppressed by mask_nms or visible_overlap */
   int32_t object_count;
   int32_t pair_count; /* pairs of objects whose amodal masks share a canvas pixel */
   int32_t levels;     /* K */

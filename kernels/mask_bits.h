@@ -1,4 +1,4 @@
-// Objects on the canvas grid as rows of bits: what mask NMS and the depth order compare (network description, 9).
+// Objects on the canvas grid as rows of bits: what suppression and depth order compare (network description, 9).
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,12 @@ struct MaskOrderRow {
   uint64_t* b_front = nullptr;  // (word_end - word_begin) R < 0
 };
 
+// Pixels of an object with C > c and L = 0.
+struct VisiblePixels {
+  int64_t count = 0;
+  int64_t claimed = 0;  // those of them that a bitmap of the grid has set
+};
+
 namespace cpu {
 
 // Sets window, words, level_bits and side; the rest is the caller's to allot (zero words where the window is empty).
@@ -50,6 +56,11 @@ void mask_bits_fill(const PasteObject& object, MaskBits& mask, float* workspace)
 // Pixels with C > c in both, and whether there is one.
 int64_t mask_bits_intersection(const MaskBits& a, const MaskBits& b);
 bool mask_bits_intersect(const MaskBits& a, const MaskBits& b);
+
+// claimed: a bitmap of the grid, `stride` words a row, as many as the widest object's word_end at least.
+VisiblePixels mask_bits_visible(const MaskBits& mask, const uint64_t* claimed, size_t stride);
+// Sets the object's pixels with C > c and L = 0 in it.
+void mask_bits_claim(const MaskBits& mask, uint64_t* claimed, size_t stride);
 
 // Returns the pixels of Omega in the row: C_A * C_B > c*c, in fp32.
 int64_t mask_bits_order_row(const MaskOrderRow& row);

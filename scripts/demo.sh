@@ -27,7 +27,7 @@ sln=$build/apps/sln
 
 step "run"
 [ ${#images[@]} -gt 0 ] || images=(samples)
-"$sln" run -m "$model" -o "$out/results" --overlay --levels "${images[@]}"
+"$sln" run -m "$model" -o "$out/results" --visible-overlap 0.7 --overlay --levels "${images[@]}"
 
 if [ $# -eq 0 ]; then
   step "compare with what the scenes are made of"

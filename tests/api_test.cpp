@@ -389,6 +389,7 @@ TEST_CASE("Mistakes are answered with a status and a text") {
   CHECK(sln_options_set_int(run.options, "no such", 0) == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_options_set_float(run.options, "mask_nms", std::nan("")) == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_options_set_float(run.options, "score_threshold", 1.5) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_options_set_float(run.options, "visible_overlap", -0.1) == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_options_set_string(run.options, "device", "tpu") == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_options_set_string(run.options, "score_mode", "objectness") == SLN_OK);
   sln_object object = {};

@@ -130,7 +130,8 @@ void add_random_object(Random& random, DecodeCase& c) {
 TEST_CASE("decode equals its definition on random objects") {
   Random random(1);
   Decoder decoder;
-  for (int i = 0; i < 250; ++i) {
+  int dropped_as_shown = 0;
+  for (int i = 0; i < 400; ++i) {
     DecodeCase c;
     c.levels = i % 5 == 0 ? 1 + random.below(6) : 4;
     c.side = i % 3 == 0 ? 1 + random.below(12) : 28;
@@ -142,11 +143,16 @@ TEST_CASE("decode equals its definition on random objects") {
     const double limits[] = {0.6, 1, 0.3, 0};
     input.threshold = thresholds[random.below(4)];
     input.mask_nms = limits[random.below(4)];
+    const double shares[] = {1, 0.7, 0.3, 0};
+    input.visible_overlap = shares[i % 4];
     input.level_masks = random.below(2) == 0;
     input.score_mode = random.below(3) == 0 ? sln::ScoreMode::kObjectness : sln::ScoreMode::kMask;
     INFO("case " << i);
-    decoder.check(input);
+    const int dropped = decoder.check(input).dropped_by_nms;
+    input.visible_overlap = 1;
+    dropped_as_shown += dropped - sln::naive::decode(input, fused()).dropped_by_nms;
   }
+  CHECK(dropped_as_shown > 20);
   CHECK(decoder.reached.objects > 150);
   CHECK(decoder.reached.hidden > 50);
   CHECK(decoder.reached.pairs > 100);
@@ -235,6 +241,44 @@ TEST_CASE("mask NMS suppresses strictly above its limit, and by kept masks only"
   REQUIRE(result.objects.size() == 2);  // the third overlaps the suppressed one too much, not the first
   CHECK(result.objects[1].proposal == 2);
   CHECK(result.dropped_by_nms == 1);
+}
+
+TEST_CASE("an object goes whose visible part is shown by surer ones together, and only strictly above the limit") {
+  DecodeCase c;
+  c.side = 8;
+  c.set_image(64, 64, 64);
+  const std::vector<float> full = sln_test::drawn_planes(std::vector<std::string>(8, "00000000"), 4);
+  const std::vector<float> left_hidden = sln_test::drawn_planes(std::vector<std::string>(8, "11110000"), 4);
+  c.add(full, 0, 0, 8, 8, 0.9f);
+  c.add(full, 8, 0, 16, 8, 0.8f);
+  c.add(full, 4, 0, 12, 8, 0.7f);          // half of it is shown by the first, half by the second
+  c.add(left_hidden, 12, 0, 20, 8, 0.6f);  // the half that the second shows is its hidden one
+  c.add(left_hidden, 0, 8, 8, 16, 0.5f);
+  c.add(full, 0, 8, 8, 16, 0.4f);  // half of its pixels are visible in the one before, half are hidden there
+  sln::DecodeInput input = c.input();
+  input.mask_nms = 1;
+  const auto proposals = [&](double limit) {
+    input.visible_overlap = limit;
+    std::vector<int> found;
+    for (const auto& object : Decoder().check(input).objects) found.push_back(object.proposal);
+    return found;
+  };
+  CHECK(proposals(1) == std::vector<int>{0, 1, 2, 3, 4, 5});
+  CHECK(proposals(0.99) == std::vector<int>{0, 1, 3, 4, 5});
+  CHECK(proposals(0.5) == std::vector<int>{0, 1, 3, 4, 5});
+  CHECK(proposals(0.49) == std::vector<int>{0, 1, 3, 4});
+}
+
+TEST_CASE("an object without a visible pixel stays whatever is shown in its place") {
+  DecodeCase c;
+  c.side = 4;
+  c.set_image(32, 32, 32);
+  c.add(sln_test::drawn_planes(std::vector<std::string>(4, "0000"), 4), 0, 0, 8, 8, 0.9f);
+  c.add(sln_test::drawn_planes(std::vector<std::string>(4, "1111"), 4), 0, 0, 8, 8, 0.8f);
+  sln::DecodeInput input = c.input();
+  input.mask_nms = 1;
+  input.visible_overlap = 0;
+  CHECK(Decoder().check(input).objects.size() == 2);
 }
 
 TEST_CASE("an object that only one of the two grids sees is dropped and counted") {

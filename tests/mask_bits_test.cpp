@@ -133,11 +133,36 @@ int64_t check_pair(FilledMask& a, FilledMask& b, const sln::naive::PastedObject&
   return total;
 }
 
+// Claims the visible pixels of one mask in a bitmap of the grid and counts those of the other; returns the common ones.
+int64_t check_visible(const FilledMask& a, const FilledMask& b, const sln::naive::PastedObject& naive_a,
+                      const sln::naive::PastedObject& naive_b) {
+  constexpr size_t kStride = (kWidth + 63) / 64;
+  Guarded<uint64_t> claimed(kStride * kHeight);
+  std::fill_n(claimed.data(), claimed.size(), uint64_t{0});
+  sln::cpu::mask_bits_claim(a.mask, claimed.data(), kStride);
+  sln::VisiblePixels expected;
+  for (int y = 0; y < kHeight; ++y) {
+    for (int x = 0; x < static_cast<int>(kStride) * 64; ++x) {
+      const size_t at = static_cast<size_t>(y * kWidth + x);
+      const bool in_a = x < kWidth && naive_a.level[at] == 0, in_b = x < kWidth && naive_b.level[at] == 0;
+      const uint64_t word = claimed[static_cast<size_t>(y) * kStride + static_cast<size_t>(x / 64)];
+      if ((word >> (x % 64) & 1) != in_a) FAIL("claimed at " << x << ", " << y);
+      expected.count += in_b;
+      expected.claimed += in_a && in_b;
+    }
+  }
+  const sln::VisiblePixels counted = sln::cpu::mask_bits_visible(b.mask, claimed.data(), kStride);
+  CHECK(counted.count == expected.count);
+  CHECK(counted.claimed == expected.claimed);
+  CHECK(claimed.intact());
+  return counted.claimed;
+}
+
 }  // namespace
 
 TEST_CASE("bit planes and what is made of two of them equal their definitions") {
   Random random(9);
-  int64_t omega = 0;
+  int64_t omega = 0, both_visible = 0;
   for (int i = 0; i < 300; ++i) {
     const int levels = i % 3 == 0 ? 1 + random.below(9) : 4;
     const int side = 1 + random.below(28);
@@ -157,8 +182,10 @@ TEST_CASE("bit planes and what is made of two of them equal their definitions") 
     check_planes(filled_a, naive_a, threshold);
     check_planes(filled_b, naive_b, threshold);
     omega += check_pair(filled_a, filled_b, naive_a, naive_b, threshold);
+    both_visible += check_visible(filled_a, filled_b, naive_a, naive_b);
   }
   CHECK(omega > 10000);
+  CHECK(both_visible > 1000);
 }
 
 TEST_CASE("Omega holds just above and just below its limit, for every threshold") {

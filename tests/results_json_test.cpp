@@ -83,6 +83,7 @@ TEST_CASE("scenes.json says what was found and by what, but not when or where") 
   const json root = json::parse(written);
   CHECK(root["model"]["weights"] == "seeded:0");
   CHECK(root["options"]["mask_nms"] == 0.6);
+  CHECK(root["options"]["visible_overlap"] == 1.0);
   CHECK(root["options"]["score_mode"] == "mask");
   REQUIRE(root["images"].size() == 2);
   const json& image = root["images"][0];

@@ -10,7 +10,7 @@
 #include "engine/stages/depth_order.h"
 #include "engine/stages/image_masks.h"
 #include "engine/stages/interleave.h"
-#include "engine/stages/mask_nms.h"
+#include "engine/stages/suppression.h"
 #include "kernels/math/box.h"
 
 namespace sln {
@@ -39,6 +39,7 @@ struct DecodeWorkspace::State {
   std::vector<const Candidate*> ordered;  // not empty, by score; then those that were kept
   std::vector<const MaskBits*> masks;     // of `ordered`
   std::vector<uint8_t> keep;
+  std::vector<uint64_t> claimed;  // canvas pixels that the visible parts of kept objects have
   std::vector<ThreadScratch> threads;
   std::vector<DepthOrderScratch> depth_threads;
   std::vector<std::exception_ptr> errors;
@@ -239,6 +240,9 @@ void decode(const DecodeInput& input, DecodeWorkspace& workspace, cpu::ThreadPoo
   collect_masks(state);
   mask_nms(state.masks, input.mask_nms, pool, state.keep);
   result.dropped_by_nms = drop_unkept(state);
+  collect_masks(state);
+  visible_overlap(state.masks, input.visible_overlap, state.claimed, state.keep);
+  result.dropped_by_nms += drop_unkept(state);
   make_objects(input, state, pool, result);
   collect_masks(state);
   depth_order(state.masks, input.threshold, pool, state.depth_threads, state.errors, result.pairs);

@@ -137,6 +137,36 @@ bool intersect(const MaskBits& a, const MaskBits& b) {
   return false;
 }
 
+// Calls visit(place in a bitmap of the grid, visible pixels) for every word of the object.
+template <class Visit>
+HWY_INLINE void visit_visible(const MaskBits& mask, size_t stride, const Visit& visit) {
+  const size_t words = static_cast<size_t>(mask.word_end - mask.word_begin);
+  const size_t rows = static_cast<size_t>(mask.window.y_end - mask.window.y_begin);
+  const size_t plane = words * rows;
+  for (size_t y = 0; y < rows; ++y) {
+    const size_t first = (static_cast<size_t>(mask.window.y_begin) + y) * stride + static_cast<size_t>(mask.word_begin);
+    for (size_t w = 0; w < words; ++w) {
+      const uint64_t* bits = mask.planes + y * words + w;
+      uint64_t behind = 0;
+      for (int bit = 0; bit < mask.level_bits; ++bit) behind |= bits[plane * static_cast<size_t>(2 + bit)];
+      visit(first + w, bits[0] & ~behind);
+    }
+  }
+}
+
+VisiblePixels visible(const MaskBits& mask, const uint64_t* claimed, size_t stride) {
+  VisiblePixels pixels;
+  visit_visible(mask, stride, [&](size_t place, uint64_t word) {
+    pixels.count += static_cast<int64_t>(hwy::PopCount(word));
+    pixels.claimed += static_cast<int64_t>(hwy::PopCount(word & claimed[place]));
+  });
+  return pixels;
+}
+
+void claim(const MaskBits& mask, uint64_t* claimed, size_t stride) {
+  visit_visible(mask, stride, [&](size_t place, uint64_t word) { claimed[place] |= word; });
+}
+
 // One object's row y: where its words and its interpolated columns start, at word `word_begin`.
 struct ObjectRow {
   const uint64_t* bits;
@@ -245,6 +275,14 @@ int64_t mask_bits_intersection(const MaskBits& a, const MaskBits& b) {
 
 bool mask_bits_intersect(const MaskBits& a, const MaskBits& b) {
   return SLN_SELECT(intersect)(a, b);
+}
+
+VisiblePixels mask_bits_visible(const MaskBits& mask, const uint64_t* claimed, size_t stride) {
+  return SLN_SELECT(visible)(mask, claimed, stride);
+}
+
+void mask_bits_claim(const MaskBits& mask, uint64_t* claimed, size_t stride) {
+  SLN_SELECT(claim)(mask, claimed, stride);
 }
 
 int64_t mask_bits_order_row(const MaskOrderRow& row) {

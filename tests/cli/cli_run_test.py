@@ -28,8 +28,8 @@ class Run(CliTest):
         self.assert_done(self.run_images("--score", 0, "--nms", 1, self.scratch / "scene_12.png"))
         scenes, results = self.scenes(), self.results()
         self.assertEqual({"sln_version", "model", "options", "images"}, set(scenes))
-        self.assertEqual({"score_threshold": 0.0, "mask_nms": 1.0, "mask_threshold": 0.5, "score_mode": "mask",
-                          "refine": True, "apply_orientation": True}, scenes["options"])
+        self.assertEqual({"score_threshold": 0.0, "mask_nms": 1.0, "visible_overlap": 1.0, "mask_threshold": 0.5,
+                          "score_mode": "mask", "refine": True, "apply_orientation": True}, scenes["options"])
         image, = scenes["images"]
         self.assertEqual(("scene_12.png", 12, 96, 64, 1),
                          tuple(image[key] for key in ("file", "image_id", "width", "height", "orientation_applied")))
@@ -175,6 +175,10 @@ class Run(CliTest):
         self.assertEqual(sum(item["objectness"] >= limit for item in objects), len(fewer))
         self.assert_done(self.run_images("--score", 0, "--nms", 0, self.scratch / "x.png"))
         self.assertGreater(self.scenes()["images"][0]["dropped_by_nms"], 0)
+        self.assert_done(self.run_images("--score", 0, "--nms", 1, "--visible-overlap", 0, self.scratch / "x.png"))
+        image, = self.scenes()["images"]
+        self.assertEqual(image["proposals"], len(image["objects"]) + image["dropped_empty"] + image["dropped_by_nms"])
+        self.assertGreater(image["dropped_by_nms"], 0)
 
     def test_levels_make_up_the_mask(self):
         write_picture(self.scratch / "x.png", 120, 90)

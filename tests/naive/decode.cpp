@@ -55,6 +55,14 @@ std::set<int> amodal_set(const PastedObject& object) {
   return pixels;
 }
 
+std::set<int> visible_set(const PastedObject& object) {
+  std::set<int> pixels;
+  for (size_t i = 0; i < object.level.size(); ++i) {
+    if (object.level[i] == 0) pixels.insert(pixels.end(), static_cast<int>(i));
+  }
+  return pixels;
+}
+
 std::set<int> intersection(const std::set<int>& a, const std::set<int>& b) {
   std::set<int> both;
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::inserter(both, both.end()));
@@ -303,6 +311,19 @@ Result decode(const DecodeInput& in, bool fused) {
       kept.push_back(std::move(object));
       sets.push_back(pixels);
     }
+  }
+  std::set<int> shown;
+  for (size_t i = 0; i < kept.size();) {
+    const std::set<int> pixels = visible_set(kept[i].canvas);
+    const size_t taken = intersection(pixels, shown).size();
+    if (taken > 0 && static_cast<double>(taken) / static_cast<double>(pixels.size()) > in.visible_overlap) {
+      ++result.dropped_by_nms;
+      kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(i));
+      sets.erase(sets.begin() + static_cast<std::ptrdiff_t>(i));
+      continue;
+    }
+    shown.insert(pixels.begin(), pixels.end());
+    ++i;
   }
   std::vector<size_t> reported;
   for (size_t i = 0; i < kept.size(); ++i) {

@@ -37,6 +37,7 @@ class Frame:
     side: int  # S
     threshold: float = 0.5  # c
     mask_nms: float = 0.6
+    visible_overlap: float = 1.0
     close: float = CLOSE  # how near to its threshold a pixel counts as close
 
     @property
@@ -172,6 +173,20 @@ def mask_nms(iou: numpy.ndarray, limit: float) -> List[int]:
     return kept
 
 
+def visible_overlap(objects: List[Object], limit: float, width: int, height: int) -> List[Object]:
+    """Those of the objects, whose levels are there, that stay: a pixel shows one object."""
+    kept, shown = [], numpy.zeros((height, width), bool)
+    for entry in objects:
+        region = entry.canvas
+        visible = region.paste(region.amodal & (region.level == 0), width, height)
+        count = int(visible.sum())
+        if count and int((visible & shown).sum()) / count > limit:
+            continue
+        kept.append(entry)
+        shown |= visible
+    return kept
+
+
 def _runs(mask: numpy.ndarray) -> numpy.ndarray:
     """(m, 3) row, begin, end of the runs of ones, in row-major order."""
     padded = numpy.zeros((mask.shape[0], mask.shape[1] + 2), numpy.int8)
@@ -263,6 +278,10 @@ def decode(planes: Planes, frame: Frame) -> Decoded:
     w, h = frame.scaled
     iou = mask_ious(candidates, w, h)
     kept = [candidates[i] for i in (mask_nms(iou, frame.mask_nms) if frame.mask_nms < 1 else range(len(candidates)))]
+    for entry in kept:
+        add_levels(entry.canvas, planes.layers[entry.proposal], planes.boxes[entry.proposal].astype(F32), w, h,
+                   frame.close)
+    kept = visible_overlap(kept, frame.visible_overlap, w, h)
     objects = []
     for entry in kept:
         layers, box = planes.layers[entry.proposal], planes.boxes[entry.proposal].astype(F32)
@@ -272,7 +291,6 @@ def decode(planes: Planes, frame: Frame) -> Decoded:
             empty += 1
             continue
         add_levels(entry.image, layers, _image_box(box, frame), *size, frame.close)
-        add_levels(entry.canvas, layers, box, w, h, frame.close)
         objects.append(entry)
     pairs = {}
     for j in range(len(objects)):

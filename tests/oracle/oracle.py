@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy
 
@@ -68,10 +68,11 @@ def onnxruntime_backend(path: str, threads: int) -> Backend:
     return lambda canvas: dict(zip(names, session.run(names, {"image": canvas[None]})))
 
 
-def run_engine(cli: str, model: str, image: str, folder: str, threads: int) -> Dict[str, numpy.ndarray]:
+def run_engine(cli: str, model: str, image: str, folder: str, threads: int,
+               options: Sequence[str] = ()) -> Dict[str, numpy.ndarray]:
     """Runs `sln run --dump` into the folder and returns the stage tensors."""
     dump = os.path.join(folder, "dump.safetensors")
-    command = [cli, "run", "-m", model, "-o", folder, "--threads", str(threads), "--dump", dump, image]
+    command = [cli, "run", "-m", model, "-o", folder, "--threads", str(threads), "--dump", dump, *options, image]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip()}")

@@ -85,7 +85,7 @@ def load(folder: str) -> Scene:
         order = (1 if pair["front"] == i else -1) if pair["decided"] else 0
         pairs[i, j] = (order, pair["overlap"], pair["regions"], pair["largest_region"])
     frame = decode_numpy.Frame(image["width"], image["height"], scenes["model"]["side"], options["mask_threshold"],
-                               options["mask_nms"])
+                               options["mask_nms"], options["visible_overlap"])
     return Scene(frame, objects, pairs, image["dropped_empty"], image["dropped_by_nms"])
 
 
@@ -230,6 +230,9 @@ def _compare_masks(report: Report, scene: Scene, found: list, expected: list) ->
 
 def compare_objects(scene: Scene, decoded: decode_numpy.Decoded, proposals_differ: int) -> Report:
     """The engine's results against a decode of another implementation's planes."""
+    if scene.frame.visible_overlap < 1:
+        raise ValueError(f"visible_overlap: expected 1, found {scene.frame.visible_overlap}: which of its decisions are "
+                         f"close is not followed here")
     report = Report()
     found = {o.anchor: i for i, o in enumerate(scene.objects)}
     common = [(found[o.anchor], i) for i, o in enumerate(decoded.objects) if o.anchor in found]

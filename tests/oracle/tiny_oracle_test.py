@@ -106,6 +106,19 @@ class TinyOracle(unittest.TestCase):
                 else:
                     self.assertNotEqual(oracle.failures_of(reports), [])
 
+    def test_objects_that_surer_ones_show_are_the_dropped_ones(self):
+        objects = []
+        for limit in (1, 0.5, 0):
+            with self.subTest(limit=limit), tempfile.TemporaryDirectory() as folder:
+                engine = oracle.run_engine(CLI, self.model, self.images[1], folder, 2,
+                                           ("--nms", "1", "--visible-overlap", str(limit)))
+                scene = scenes.load(folder)
+                planes = oracle.planes_of(engine, engine["anchor_index"].astype(numpy.int64))
+                self.assertEqual(scenes.compare_exact(scene, decode_numpy.decode(planes, scene.frame)).failures, [])
+                objects.append(len(scene.objects))
+        self.assertGreater(objects[0], objects[1])
+        self.assertGreater(objects[1], objects[2])
+
     def test_damaged_results_are_noticed(self):
         """What the engine wrote, changed in one place, is no longer what its own planes say."""
         with tempfile.TemporaryDirectory() as folder:
