@@ -207,7 +207,8 @@ void add_run(CLI::App* app, int* status) {
       ->capture_default_str();
   command
       ->add_option("--visible-overlap", arguments->visible_overlap,
-                   "Share of its visible part above which an object is dropped if surer ones show it; 1 drops none")
+                   "Share of its visible part above which an object is dropped, if kept ones of higher scores show it;"
+                   " 1 drops none")
       ->capture_default_str();
   command
       ->add_option("--score-mode", arguments->score_mode,

@@ -39,7 +39,7 @@ struct Result {
   int levels = 0;             // K
   int proposals = 0;
   int dropped_empty = 0;
-  int dropped_by_nms = 0;
+  int dropped_by_nms = 0;             // by the mask NMS or by visible_overlap
   std::vector<ResultObject> objects;  // by score, descending
   std::vector<ResultPair> pairs;      // ascending (a, b)
 };

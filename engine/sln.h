@@ -119,8 +119,9 @@ SLN_API void sln_options_destroy(sln_options* options);
 SLN_API sln_status sln_options_set_int(sln_options* options, const char* name, int64_t value);
 /* "score_threshold"  [0, 1], default 0.5: boxes whose objectness is below it end after the RPN
  * "mask_nms"         [0, 1], default 0.6: mask IoU above which the weaker object is dropped; 1 turns it off
- * "visible_overlap"  [0, 1], default 1: an object is dropped if more than this share of its visible pixels is visible
- *                    in stronger ones that stay, since a pixel shows one object; 1 turns it off
+ * "visible_overlap"  [0, 1], default 1: an object that mask_nms left is dropped if more than this share of its visible
+ *                    canvas pixels is visible in kept objects of higher scores, together; 1 turns it off. An object
+ *                    without visible pixels stays. Networks of one level (arcnn) have all of an object visible.
  * "mask_threshold"   (0, 1), default 0.5: c, confidence above which a pixel belongs to an object */
 SLN_API sln_status sln_options_set_float(sln_options* options, const char* name, double value);
 /* "device"      "auto" or "cpu", default "auto"

@@ -57,7 +57,7 @@ void mask_bits_fill(const PasteObject& object, MaskBits& mask, float* workspace)
 int64_t mask_bits_intersection(const MaskBits& a, const MaskBits& b);
 bool mask_bits_intersect(const MaskBits& a, const MaskBits& b);
 
-// claimed: a bitmap of the grid, `stride` words a row, as many as the widest object's word_end at least.
+// claimed: a bitmap of the grid of at least mask.window.y_end rows, `stride` words each, at least mask.word_end.
 VisiblePixels mask_bits_visible(const MaskBits& mask, const uint64_t* claimed, size_t stride);
 // Sets the object's pixels with C > c and L = 0 in it.
 void mask_bits_claim(const MaskBits& mask, uint64_t* claimed, size_t stride);

@@ -4,7 +4,7 @@ Both share encoder, proposals and RoIAlign with the semantics layering network, 
 knows of layers: there is no GLM, RPN and RoI head see the features alone, and the six convolutions
 that ILM and Refine have together are one chain that ends in one mask (`arcnn`: amodal) or two
 (`arcnn-visible`: amodal and visible). The masks are written as planes of `layers`, so that decode,
-score, mask NMS and depth order are those of the semantics layering network.
+score, suppression and depth order are those of the semantics layering network.
 """
 
 from typing import NamedTuple, Tuple

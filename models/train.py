@@ -88,7 +88,8 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--images-dir", metavar="DIR", help="where their images are (default: beside FILE)")
     parser.add_argument("--val-annotations", metavar="FILE", help="annotated images to validate on")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--init", metavar="FILE", help="start from a checkpoint's or weight file's weights")
+    start.add_argument("--init", metavar="FILE", help="start from the weights of a checkpoint, a weight file, an ONNX file that kept "
+                       "its batch normalisation, or a folder with one of them")
     start.add_argument("--pretrained", metavar="FILE", nargs="?", const="",
                        help="pretrained encoder weights; without a FILE the installed package's")
     parser.add_argument("--continue-schedule", action="store_true",

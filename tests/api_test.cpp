@@ -35,14 +35,18 @@ struct Run {
   sln_engine* engine = nullptr;
   sln_result* result = nullptr;
 
-  explicit Run(int threads = 2, bool capture = false, double score = 0, double nms = 0.6) {
-    static const std::string path = write_small_model("api.safetensors", 11);
+  explicit Run(int threads = 2, bool capture = false, double score = 0, double nms = 0.6, double overlap = 1,
+               uint32_t seed = 11) {
+    static std::map<uint32_t, std::string> paths;  // each is written once: models that are open have it mapped
+    std::string& path = paths[seed];
+    if (path.empty()) path = write_small_model("api_" + std::to_string(seed) + ".safetensors", seed);
     REQUIRE(sln_model_open(path.c_str(), &model) == SLN_OK);
     REQUIRE(sln_options_create(&options) == SLN_OK);
     REQUIRE(sln_options_set_int(options, "threads", threads) == SLN_OK);
     REQUIRE(sln_options_set_int(options, "capture", capture) == SLN_OK);
     REQUIRE(sln_options_set_float(options, "score_threshold", score) == SLN_OK);
     REQUIRE(sln_options_set_float(options, "mask_nms", nms) == SLN_OK);
+    REQUIRE(sln_options_set_float(options, "visible_overlap", overlap) == SLN_OK);
     INFO(sln_last_error());
     REQUIRE(sln_engine_create(model, options, &engine) == SLN_OK);
     REQUIRE(sln_result_create(&result) == SLN_OK);
@@ -301,6 +305,15 @@ TEST_CASE("A threshold leaves exactly the proposals that reach it, with the same
   }
 }
 
+TEST_CASE("Objects that others show are dropped and counted") {
+  Run all(2, false, 0, 1, 1, 5), fewer(2, false, 0, 1, 0.3, 5);
+  all.image(90, 60);
+  fewer.image(90, 60);
+  CHECK(all.info().dropped_by_nms == 0);
+  CHECK(fewer.info().dropped_by_nms > 0);
+  CHECK(fewer.info().object_count + fewer.info().dropped_by_nms == all.info().object_count);
+}
+
 TEST_CASE("Images of every shape") {
   Run run;
   for (const auto& [w, h] :
@@ -313,7 +326,7 @@ TEST_CASE("Images of every shape") {
 }
 
 TEST_CASE("A second run on the same image allocates nothing") {
-  Run run;
+  Run run(2, false, 0, 0.6, 0.7);
   const std::vector<uint8_t> pixels = test_picture(96, 72);
   REQUIRE(sln_engine_run(run.engine, pixels.data(), 96, 72, 3 * 96, run.result) == SLN_OK);
   REQUIRE(sln_engine_run(run.engine, pixels.data(), 96, 72, 3 * 96, run.result) == SLN_OK);
@@ -389,7 +402,9 @@ TEST_CASE("Mistakes are answered with a status and a text") {
   CHECK(sln_options_set_int(run.options, "no such", 0) == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_options_set_float(run.options, "mask_nms", std::nan("")) == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_options_set_float(run.options, "score_threshold", 1.5) == SLN_ERROR_INVALID_ARGUMENT);
-  CHECK(sln_options_set_float(run.options, "visible_overlap", -0.1) == SLN_ERROR_INVALID_ARGUMENT);
+  for (const double wrong : {-0.1, 1.5, std::nan("")}) {
+    CHECK(sln_options_set_float(run.options, "visible_overlap", wrong) == SLN_ERROR_INVALID_ARGUMENT);
+  }
   CHECK(sln_options_set_string(run.options, "device", "tpu") == SLN_ERROR_INVALID_ARGUMENT);
   CHECK(sln_options_set_string(run.options, "score_mode", "objectness") == SLN_OK);
   sln_object object = {};

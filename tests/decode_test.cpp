@@ -251,8 +251,8 @@ TEST_CASE("an object goes whose visible part is shown by surer ones together, an
   const std::vector<float> left_hidden = sln_test::drawn_planes(std::vector<std::string>(8, "11110000"), 4);
   c.add(full, 0, 0, 8, 8, 0.9f);
   c.add(full, 8, 0, 16, 8, 0.8f);
-  c.add(full, 4, 0, 12, 8, 0.7f);          // half of it is shown by the first, half by the second
-  c.add(left_hidden, 12, 0, 20, 8, 0.6f);  // the half that the second shows is its hidden one
+  c.add(full, 4, 0, 20, 8, 0.7f);          // 12 of its 16 columns are shown, the others by nobody
+  c.add(left_hidden, 12, 0, 20, 8, 0.6f);  // visible only in those others
   c.add(left_hidden, 0, 8, 8, 16, 0.5f);
   c.add(full, 0, 8, 8, 16, 0.4f);  // half of its pixels are visible in the one before, half are hidden there
   sln::DecodeInput input = c.input();
@@ -264,9 +264,26 @@ TEST_CASE("an object goes whose visible part is shown by surer ones together, an
     return found;
   };
   CHECK(proposals(1) == std::vector<int>{0, 1, 2, 3, 4, 5});
-  CHECK(proposals(0.99) == std::vector<int>{0, 1, 3, 4, 5});
+  CHECK(proposals(0.75) == std::vector<int>{0, 1, 2, 4, 5});  // what the third shows the fourth may not
+  CHECK(proposals(0.74) == std::vector<int>{0, 1, 3, 4, 5});  // what is dropped shows nothing
   CHECK(proposals(0.5) == std::vector<int>{0, 1, 3, 4, 5});
   CHECK(proposals(0.49) == std::vector<int>{0, 1, 3, 4});
+}
+
+TEST_CASE("of one level all of an object is visible") {
+  DecodeCase c;
+  c.side = 8;
+  c.levels = 1;
+  c.set_image(64, 64, 64);
+  const std::vector<float> full = sln_test::drawn_planes(std::vector<std::string>(8, "00000000"), 1);
+  c.add(full, 0, 0, 8, 8, 0.9f);
+  c.add(full, 2, 0, 10, 8, 0.8f);
+  sln::DecodeInput input = c.input();
+  input.mask_nms = 1;
+  input.visible_overlap = 0.75;
+  CHECK(Decoder().check(input).objects.size() == 2);
+  input.visible_overlap = 0.74;
+  CHECK(Decoder().check(input).dropped_by_nms == 1);
 }
 
 TEST_CASE("an object without a visible pixel stays whatever is shown in its place") {

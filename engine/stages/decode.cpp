@@ -241,7 +241,7 @@ void decode(const DecodeInput& input, DecodeWorkspace& workspace, cpu::ThreadPoo
   mask_nms(state.masks, input.mask_nms, pool, state.keep);
   result.dropped_by_nms = drop_unkept(state);
   collect_masks(state);
-  visible_overlap(state.masks, input.visible_overlap, state.claimed, state.keep);
+  visible_overlap(state.masks, input.visible_overlap, input.scaled_w, input.scaled_h, state.claimed, state.keep);
   result.dropped_by_nms += drop_unkept(state);
   make_objects(input, state, pool, result);
   collect_masks(state);

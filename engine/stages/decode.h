@@ -25,7 +25,7 @@ struct DecodeInput {
   int canvas_side = 0;                // S
   float threshold = 0.5f;             // c
   double mask_nms = 0.6;              // suppressed where (double)inter/union > mask_nms; 1 turns it off
-  double visible_overlap = 1;         // and where more than this share of the visible part is claimed; 1 turns it off
+  double visible_overlap = 1;         // dropped where kept ones show more of the visible part; 1 turns it off
   ScoreMode score_mode = ScoreMode::kMask;
   bool level_masks = false;  // also fill the objects' levels
 };

@@ -32,23 +32,18 @@ void mask_nms(const std::vector<const MaskBits*>& masks, double limit, cpu::Thre
   }
 }
 
-void visible_overlap(const std::vector<const MaskBits*>& masks, double limit, std::vector<uint64_t>& claimed,
-                     std::vector<uint8_t>& keep) {
+void visible_overlap(const std::vector<const MaskBits*>& masks, double limit, int grid_w, int grid_h,
+                     std::vector<uint64_t>& claimed, std::vector<uint8_t>& keep) {
   keep.assign(masks.size(), 1);
   if (limit >= 1) return;
-  int words = 0;
-  int rows = 0;
-  for (const MaskBits* mask : masks) {
-    words = std::max(words, mask->word_end);
-    rows = std::max(rows, mask->window.y_end);
-  }
-  claimed.assign(static_cast<size_t>(words) * static_cast<size_t>(rows), 0);
+  const size_t words = static_cast<size_t>((grid_w + 63) / 64);
+  claimed.assign(words * static_cast<size_t>(grid_h), 0);
   for (size_t i = 0; i < masks.size(); ++i) {
-    const VisiblePixels pixels = cpu::mask_bits_visible(*masks[i], claimed.data(), static_cast<size_t>(words));
+    const VisiblePixels pixels = cpu::mask_bits_visible(*masks[i], claimed.data(), words);
     if (pixels.count > 0 && static_cast<double>(pixels.claimed) / static_cast<double>(pixels.count) > limit) {
       keep[i] = 0;
     } else {
-      cpu::mask_bits_claim(*masks[i], claimed.data(), static_cast<size_t>(words));
+      cpu::mask_bits_claim(*masks[i], claimed.data(), words);
     }
   }
 }

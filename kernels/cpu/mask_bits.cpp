@@ -105,7 +105,7 @@ HWY_INLINE SharedWords shared_words(const MaskBits& a, const MaskBits& b) {
   const int y_begin = std::max(a.window.y_begin, b.window.y_begin);
   const int y_end = std::min(a.window.y_end, b.window.y_end);
   if (word_begin >= word_end || y_begin >= y_end) return {nullptr, nullptr, 0, 0, 0, 0};
-  const auto start = [&](const MaskBits& mask, size_t stride) {
+  const auto start = [&](const MaskBits& mask, size_t stride) HWY_ATTR {
     return mask.planes + static_cast<size_t>(y_begin - mask.window.y_begin) * stride + (word_begin - mask.word_begin);
   };
   const size_t a_stride = static_cast<size_t>(a.word_end - a.word_begin);
@@ -156,7 +156,7 @@ HWY_INLINE void visit_visible(const MaskBits& mask, size_t stride, const Visit& 
 
 VisiblePixels visible(const MaskBits& mask, const uint64_t* claimed, size_t stride) {
   VisiblePixels pixels;
-  visit_visible(mask, stride, [&](size_t place, uint64_t word) {
+  visit_visible(mask, stride, [&](size_t place, uint64_t word) HWY_ATTR {
     pixels.count += static_cast<int64_t>(hwy::PopCount(word));
     pixels.claimed += static_cast<int64_t>(hwy::PopCount(word & claimed[place]));
   });
@@ -164,7 +164,7 @@ VisiblePixels visible(const MaskBits& mask, const uint64_t* claimed, size_t stri
 }
 
 void claim(const MaskBits& mask, uint64_t* claimed, size_t stride) {
-  visit_visible(mask, stride, [&](size_t place, uint64_t word) { claimed[place] |= word; });
+  visit_visible(mask, stride, [&](size_t place, uint64_t word) HWY_ATTR { claimed[place] |= word; });
 }
 
 // One object's row y: where its words and its interpolated columns start, at word `word_begin`.

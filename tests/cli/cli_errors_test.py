@@ -247,7 +247,7 @@ class Usage(CliTest):
         self.assert_usage("run", "-m", self.model, "-o", self.out, words=["inputs"])
         self.assert_usage(*good, "--unknown", words=["--unknown"])
         for option, value in (("--score", "x"), ("--score", "1.5"), ("--score", "0,5"), ("--score", "nan"), ("--nms", "2"),
-                              ("--nms", ""), ("--mask-threshold", "0"), ("--mask-threshold", "1"), ("--threads", "0"),
+                              ("--nms", ""), ("--visible-overlap", "1.5"), ("--visible-overlap", "nan"), ("--mask-threshold", "0"), ("--mask-threshold", "1"), ("--threads", "0"),
                               ("--threads", "1e3"), ("--threads", "257"), ("--device", "tpu"), ("--score-mode", "best")):
             with self.subTest(option=option, value=value):
                 self.assert_usage(*good, f"{option}={value}", words=[option])

@@ -95,7 +95,7 @@ class Decoded:
     candidates: List[Object]  # those with a mask, before the mask NMS, by score
     iou: numpy.ndarray  # (candidates, candidates) of their canvas masks
     dropped_empty: int
-    dropped_by_nms: int
+    dropped_by_nms: int  # or by the visible overlap
 
 
 def _axis(low: numpy.float32, high: numpy.float32, size: int, cells: int):

@@ -231,8 +231,8 @@ def _compare_masks(report: Report, scene: Scene, found: list, expected: list) ->
 def compare_objects(scene: Scene, decoded: decode_numpy.Decoded, proposals_differ: int) -> Report:
     """The engine's results against a decode of another implementation's planes."""
     if scene.frame.visible_overlap < 1:
-        raise ValueError(f"visible_overlap: expected 1, found {scene.frame.visible_overlap}: which of its decisions are "
-                         f"close is not followed here")
+        raise ValueError(f"visible_overlap: expected 1, found {scene.frame.visible_overlap}: its close decisions are not "
+                         f"tracked here")
     report = Report()
     found = {o.anchor: i for i, o in enumerate(scene.objects)}
     common = [(found[o.anchor], i) for i, o in enumerate(decoded.objects) if o.anchor in found]

@@ -114,7 +114,11 @@ class TinyOracle(unittest.TestCase):
                                            ("--nms", "1", "--visible-overlap", str(limit)))
                 scene = scenes.load(folder)
                 planes = oracle.planes_of(engine, engine["anchor_index"].astype(numpy.int64))
-                self.assertEqual(scenes.compare_exact(scene, decode_numpy.decode(planes, scene.frame)).failures, [])
+                decoded = decode_numpy.decode(planes, scene.frame)
+                self.assertEqual(scenes.compare_exact(scene, decoded).failures, [])
+                if limit < 1:
+                    with self.assertRaisesRegex(ValueError, "visible_overlap: expected 1, found 0"):
+                        scenes.compare_objects(scene, decoded, 0)
                 objects.append(len(scene.objects))
         self.assertGreater(objects[0], objects[1])
         self.assertGreater(objects[1], objects[2])
