@@ -8,8 +8,9 @@ from support import ROOT, CliTest
 MODEL = ROOT / "models" / "demo"
 SAMPLES = ROOT / "samples"
 # Well below what the card says: other instruction sets may move single pixels, not the figure.
-LEAST_BEST_IOU = 0.65
-LEAST_ORDER = 0.75
+LEAST_BEST_IOU = 0.74
+LEAST_HIDDEN_IOU = 0.36
+LEAST_ORDER = 0.7
 
 
 class DemoModelTest(CliTest):
@@ -30,6 +31,7 @@ class DemoModelTest(CliTest):
         self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
         figures = json.loads(report.read_text())
         self.assertGreater(figures["best_iou"], LEAST_BEST_IOU)
+        self.assertGreater(figures["hidden_iou"], LEAST_HIDDEN_IOU)
         self.assertGreater(figures["order_accuracy_decided"], LEAST_ORDER)
         scenes = json.loads((self.out / "scenes.json").read_text())
         self.assertEqual(scenes["model"]["weights"], "trained")
