@@ -13,9 +13,9 @@ from models.readers import ReadError
 from models.readers.common import load_json
 
 FIGURES = (("AP", "AP"), ("AR100", "AR100"), ("ARN", "AR100, not occluded"), ("ARP", "AR100, partly occluded"),
-           ("ARH", "AR100, heavily occluded"), ("order_accuracy_decided", "order, decided pairs"),
-           ("order_coverage", "order, coverage"), ("best_iou", "best IoU"), ("best_iou_occluded", "best IoU, occluded"),
-           ("hidden_iou", "hidden IoU"))
+           ("ARH", "AR100, heavily occluded"), ("order_accuracy", "order, all pairs"),
+           ("order_accuracy_decided", "order, decided pairs"), ("order_coverage", "order, coverage"), ("best_iou", "best IoU"),
+           ("best_iou_occluded", "best IoU, occluded"), ("hidden_iou", "hidden IoU"))
 
 
 class CompareError(ValueError):

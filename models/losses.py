@@ -13,6 +13,7 @@ DICE_WEIGHT = 0.5
 # Cells of the hidden levels are rare: without more weight they are never predicted.
 FIRST_PLANES = (1.0, 1.0, 4.0)  # not this object, visible, hidden by one
 FURTHER_PLANES = 8.0  # hidden by more
+SHARED_VISIBLE = 4.0  # visible, in a cell of another object too
 
 
 def plane_weights(layers: int) -> List[float]:
@@ -77,22 +78,23 @@ def global_loss(logits: torch.Tensor, counts: torch.Tensor, binary: bool = False
     return F.binary_cross_entropy(torch.softmax(logits, 1).clamp(1e-6, 1.0 - 1e-6), planes)
 
 
-def layer_loss(logits: torch.Tensor, planes: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
+def layer_loss(logits: torch.Tensor, planes: torch.Tensor, shared: torch.Tensor,
+               shared_weight: float = SHARED_VISIBLE) -> torch.Tensor:
     """Loss of instance layers: logits (n, K+1, P, P), planes (n, P, P) int64 classes, shared (n, P, P)
     bool, cells of another object too.
 
     Cross entropy with plane_weights + half the Dice losses of C = 1 - p_0 against the amodal mask
     (over RoIs that have one) and of the summed hidden planes against the hidden part (likewise).
-    A visible cell in front of another object weighs as much as a hidden one: of the cells that a pair
-    shares, one RoI has the former and the other the latter, and with less weight both would be called
-    hidden and the order be left to chance.
+    A visible cell in front of another object weighs shared_weight, by default as much as a hidden one: of
+    the cells that a pair shares, one RoI has the former and the other the latter, and with less weight both
+    would be called hidden and the order be left to chance.
     """
     weights = torch.tensor(plane_weights(logits.shape[1] - 1), dtype=logits.dtype, device=logits.device)
     probability = torch.softmax(logits, 1)
     amodal, hidden = (planes > 0).to(logits.dtype), (planes > 1).to(logits.dtype)
     cells = weights[planes]
     if len(weights) > 2:
-        cells = torch.where(shared & (planes == 1), weights[2], cells)
+        cells = torch.where(shared & (planes == 1), weights.new_tensor(shared_weight), cells)
     loss = (cells * F.cross_entropy(logits, planes, reduction="none")).sum() / cells.sum()
     loss = loss + DICE_WEIGHT * mean_where(dice(1.0 - probability[:, 0], amodal), amodal.amax((1, 2)) > 0)
     return loss + DICE_WEIGHT * mean_where(dice(probability[:, 2:].sum(1), hidden),

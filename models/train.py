@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Optional  # noqa: E402
 import torch  # noqa: E402
 
 from models import config as configs  # noqa: E402
+from models.readers import FORMATS  # noqa: E402
 from models.readers.common import one_line  # noqa: E402
 from models.readers.options import notes  # noqa: E402
 from models.training import checkpoint  # noqa: E402
@@ -60,6 +61,8 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
                        ("m", "refined layers")):
         group.add_argument(f"--lambda-{name}", type=float, metavar="W", help=f"weight of the loss of {what} "
                            "(default: 1)")
+    group.add_argument("--shared-weight", type=float, metavar="W", help="weight of visible cells that another object lies in too; "
+                       "a hidden one's is 4, other visible ones' 1 (default: 4)")
     group.add_argument("--binary-global", action="store_true", default=None,
                        help="binary cross entropy for the global layers, as the paper says")
     group.add_argument("--average", type=float, metavar="D",
@@ -86,6 +89,10 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     scenes.add_argument("--annotations", metavar="FILE", help="annotated images instead, of any format that "
                         "models.readers knows")
     parser.add_argument("--images-dir", metavar="DIR", help="where their images are (default: beside FILE)")
+    parser.add_argument("--from", dest="format", choices=("auto",) + FORMATS, help="their format (default: found by content)")
+    parser.add_argument("--author", metavar="NAME", help="whose annotations of a COCOA file to take (default: each image's first)")
+    parser.add_argument("--published-decoder", action="store_true", default=None,
+                        help="read layer-coded files with the published decoder's faults")
     parser.add_argument("--val-annotations", metavar="FILE", help="annotated images to validate on")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", metavar="FILE", help="start from the weights of a checkpoint, a weight file, an ONNX file that kept "
@@ -146,7 +153,7 @@ def check_options(options: Options, device: torch.device) -> None:
         raise TrainingError(f"--replicas: expected 1 on a GPU, found {options.replicas}")
     if options.batch % options.replicas:
         raise TrainingError(f"--replicas: expected a divisor of --batch {options.batch}, found {options.replicas}")
-    for name in ("seed", "rate", "encoder_share", "lambda_r", "lambda_g", "lambda_i", "lambda_m"):
+    for name in ("seed", "rate", "encoder_share", "lambda_r", "lambda_g", "lambda_i", "lambda_m", "shared_weight"):
         value = getattr(options, name)
         if not 0 <= value < math.inf:
             raise TrainingError(f"--{name.replace('_', '-')}: expected at least 0, found {value}")
@@ -169,11 +176,12 @@ def seen_images(init: Optional[str], options: Options) -> int:
 
 
 def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]],
-                 device: torch.device) -> Options:
-    """The run's options: stored ones on a resume, from which the command line may not differ."""
+                 device: torch.device, scenes: str) -> Options:
+    """The run's options: stored ones on a resume, from which the command line may not differ. scenes: a source's
+    identity()."""
     given = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Options)
              if getattr(arguments, field.name, None) is not None}
-    given["scenes"] = make_source(arguments, named_config(arguments).side, 0).identity()
+    given["scenes"] = scenes
     if stored is not None:
         known, where = dataclasses.asdict(Options()), os.path.join(arguments.out, "checkpoint.pt: options")
         merged = {**known, **{name: value for name, value in stored.items() if name in known}}
@@ -213,8 +221,8 @@ def check_config(path: str, config: configs.Config, stored: Dict[str, Any]) -> N
                                 f"found {stored[name]!r}")
 
 
-def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer:
-    """A new trainer, or the one that DIR/checkpoint.pt goes on with."""
+def make_trainer(arguments: argparse.Namespace, device: torch.device, scenes: str) -> Trainer:
+    """A new trainer, or the one that DIR/checkpoint.pt goes on with. scenes: a source's identity()."""
     path = os.path.join(arguments.out, "checkpoint.pt")
     config, content = named_config(arguments), None
     if os.path.exists(path):
@@ -222,7 +230,7 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
             raise TrainingError(f"{path}: expected no run in the folder, found one; --resume goes on with it")
         content = checkpoint.read_checkpoint(path)
         check_config(path, config, content["config"])
-    options = make_options(arguments, content and content["options"], device)
+    options = make_options(arguments, content and content["options"], device, scenes)
     network = build_network(config)
     if content is None:
         initialise_weights(network, options.seed)
@@ -244,15 +252,16 @@ def make_trainer(arguments: argparse.Namespace, device: torch.device) -> Trainer
     return trainer
 
 
-def make_source(arguments: argparse.Namespace, side: int, seed: int):
-    """Where the run's scenes come from, for training and validation."""
+def make_source(arguments: argparse.Namespace, side: int):
+    """Where the run's scenes come from, for training and validation; its seed is still to be set."""
     if arguments.annotations is not None:
-        return AnnotatedSource(arguments.annotations, arguments.images_dir, side, seed,
-                               arguments.val_annotations)
-    for name in ("images_dir", "val_annotations"):
+        return AnnotatedSource(arguments.annotations, arguments.images_dir, side, 0, arguments.val_annotations,
+                               arguments.format or "auto", arguments.author, bool(arguments.published_decoder))
+    for name in ("images_dir", "val_annotations", "format", "author", "published_decoder"):
         if getattr(arguments, name) is not None:
-            raise TrainingError(f"--{name.replace('_', '-')}: expected --annotations beside it, found none")
-    return ComposedSource(arguments.store, side, "train", seed)
+            option = "from" if name == "format" else name.replace("_", "-")
+            raise TrainingError(f"--{option}: expected --annotations beside it, found none")
+    return ComposedSource(arguments.store, side, "train", 0)
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -274,8 +283,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
             raise TrainingError("--device: expected a GPU that PyTorch can use, found none")
         device = torch.device(options.device)
         with checkpoint.held(options.out), notes():
-            trainer = make_trainer(options, device)
-            source = make_source(options, trainer.network.config.side, trainer.options.seed)
+            source = make_source(options, named_config(options).side).checked()
+            trainer = make_trainer(options, device, source.identity())
+            source = dataclasses.replace(source, seed=trainer.options.seed)
             scenes = source.validation(options.validation_scenes)
             pace = Pace(options.out, options.workers, options.log_every, options.validate_every,
                         options.checkpoint_minutes, options.stop_at)

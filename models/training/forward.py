@@ -31,6 +31,7 @@ class LossOptions:
     binary_global: bool = False  # l_G as the paper's binary cross entropy
     rois: int = 8  # RoIs per image
     seed: int = 0
+    shared_weight: float = losses.SHARED_VISIBLE  # see losses.layer_loss
 
 
 def flatten_rpn(config: Config, objectness: torch.Tensor,
@@ -106,8 +107,8 @@ def encode(encoder: nn.Module, canvas: torch.Tensor) -> torch.Tensor:
     return F.relu(encoder.fuse_bn(fused))
 
 
-def _head_losses(network: nn.Module, context: torch.Tensor, rois: torch.Tensor,
-                 planes: torch.Tensor, shared: torch.Tensor) -> Dict[str, torch.Tensor]:
+def _head_losses(network: nn.Module, context: torch.Tensor, rois: torch.Tensor, planes: torch.Tensor,
+                 shared: torch.Tensor, shared_weight: float) -> Dict[str, torch.Tensor]:
     """Losses of the instance heads of whichever network it is."""
     features = align(context, rois, network.config.roi_side)
     features = features.contiguous(memory_format=torch.channels_last)
@@ -127,8 +128,8 @@ def _head_losses(network: nn.Module, context: torch.Tensor, rois: torch.Tensor,
     refined = network.refine(torch.cat((features, sem_dist.to(features.dtype)), 1))
     with _float32(context.device):
         refined = refined.float() + instance
-        return {"instance": losses.layer_loss(instance, planes, shared),
-                "final": losses.layer_loss(refined, planes, shared)}
+        return {"instance": losses.layer_loss(instance, planes, shared, shared_weight),
+                "final": losses.layer_loss(refined, planes, shared, shared_weight)}
 
 
 def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
@@ -159,7 +160,7 @@ def batch_losses(network: nn.Module, batch: Batch, scenes: List[int],
         if heads:
             rois = draw_rois(network, batch, objectness, deltas, scenes, options)
     if heads:
-        result.update(_head_losses(network, context, *rois))
+        result.update(_head_losses(network, context, *rois, options.shared_weight))
     return {name: value for name, value in result.items() if name in wanted}
 
 

@@ -3,7 +3,7 @@ between processes is only this: a few names and numbers."""
 
 import dataclasses
 import hashlib
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Tuple
 
 import numpy
 
@@ -43,6 +43,10 @@ class ComposedSource:
         return SceneMaker(None if self.store is None else CutoutStore(self.store), side=self.side,
                           split=self.split, seed=self.seed).scene
 
+    def checked(self) -> "ComposedSource":
+        """Itself: a store is checked when it is opened."""
+        return self
+
     def validation(self, count: int) -> List[Scene]:
         """The first `count` scenes of the split "val"; a store without it gives none, and a line says so."""
         if count == 0:
@@ -65,17 +69,50 @@ class AnnotatedSource:
     side: int
     seed: int
     validation_path: Optional[str] = None
+    format: str = "auto"  # this and what follows it: as in readers.read
+    author: Optional[str] = None
+    published_decoder: bool = False
+    left_out: Tuple[int, ...] = ()  # numbers of images that cannot be read, see checked()
+
+    def _read(self, path: str):
+        from models import readers
+        return readers.read(path, format=self.format, images=self.images, author=self.author,
+                            published_decoder=self.published_decoder)
+
+    def checked(self) -> "AnnotatedSource":
+        """This source without the images that cannot be read, found by reading every one: a line on standard
+        error for each. Raises ReadError if none is left."""
+        from models.readers import ReadError, options
+        from models.scene import SceneError
+        scenes, bad = self._read(self.path), []
+        for index in range(len(scenes)):
+            try:
+                self._with_image(scenes, index)
+            except (ReadError, SceneError) as error:
+                options.complain(error)
+                bad.append(index)
+        if len(bad) == len(scenes):
+            raise ReadError(f"{self.path}: expected annotated images, found none that can be read")
+        if bad:
+            print(f"{self.path}: trained without {len(bad)} of {len(scenes)} images", flush=True)
+        return dataclasses.replace(self, left_out=tuple(bad))
 
     def identity(self) -> str:
-        """What a resumed run compares: "annotations" and a digest of each image's name and size."""
-        from models import readers
-        listed = [(entry.file_name, entry.image_id, entry.width, entry.height)
-                  for entry in readers.read(self.path, images=self.images).entries]
-        return f"annotations {_digest(repr(listed).encode('utf-8'))}"
+        """What a resumed run compares: "annotations" and a digest of the files' content, of how they are read and
+        of the images that are left out; not of the images' pixels."""
+        entries = self._read(self.path).entries
+        digest = hashlib.sha256(repr((self.format, self.author, self.published_decoder, self.left_out,
+                                      [(entry.file_name, entry.image_id) for entry in entries])).encode("utf-8"))
+        for path in dict.fromkeys(entry.path for entry in entries):
+            with open(path, "rb") as file:
+                digest.update(hashlib.sha256(file.read()).digest())
+        return f"annotations {digest.hexdigest()[:12]}"
 
     def __call__(self) -> Callable[[int], Scene]:
         from models import readers
-        scenes = readers.read(self.path, images=self.images)
+        scenes = self._read(self.path)
+        bad = set(self.left_out)
+        scenes = dataclasses.replace(scenes, entries=[e for i, e in enumerate(scenes.entries) if i not in bad])
         if len(scenes) == 0:
             raise readers.ReadError(f"{self.path}: expected annotated images, found none")
 
@@ -100,7 +137,6 @@ class AnnotatedSource:
         """Up to `count` whole images of the validation file, evenly from all of it; none without one."""
         if self.validation_path is None:
             return []
-        from models import readers
-        scenes = readers.read(self.validation_path, images=self.images)
+        scenes = self._read(self.validation_path)
         chosen = numpy.unique(numpy.linspace(0, max(0, len(scenes) - 1), min(count, len(scenes))).astype(int))
         return [fit(self._with_image(scenes, int(i)), self.side) for i in chosen]

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional
 import torch
 from torch import nn
 
+from models.losses import SHARED_VISIBLE
 from models.scene import Scene
 from models.training import checkpoint
 from models.training.batches import collate
@@ -43,6 +44,7 @@ class Options:
     lambda_g: float = 1.0
     lambda_i: float = 1.0
     lambda_m: float = 1.0
+    shared_weight: float = SHARED_VISIBLE  # of visible cells that another object lies in too
     binary_global: bool = False
     average: float = 0.999
     warmup: int = 200  # steps
@@ -116,7 +118,7 @@ class Trainer:
         o, wanted = self.options, self.stages[stage].losses
         weights = dict(zip(ALL_LOSSES, (o.lambda_r, o.lambda_g, o.lambda_i, o.lambda_m)))
         self.losses = LossOptions(tuple((n, w) for n, w in weights.items() if n in wanted and w > 0),
-                                  o.binary_global, o.rois, o.seed)
+                                  o.binary_global, o.rois, o.seed, o.shared_weight)
         if not self.losses.weights:
             raise TrainingError(f"stage {self.stages[stage].name}: expected a loss with a positive weight, "
                                 f"found none")

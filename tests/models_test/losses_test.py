@@ -58,6 +58,11 @@ class LayerLossTest(unittest.TestCase):
         expected += 0.5 * dice(p[0, 2:].sum(0), planes[0] > 1)
         found = losses.layer_loss(*(torch.from_numpy(v) for v in (logits, planes, shared)))
         self.assertAlmostEqual(float(found), expected, places=10)
+        # Weighted as other visible cells, which they share with whom does not matter.
+        plain = [losses.layer_loss(*(torch.from_numpy(v) for v in (logits, planes, where)), 1.0)
+                 for where in (shared, numpy.zeros_like(shared))]
+        self.assertEqual(float(plain[0]), float(plain[1]))
+        self.assertNotAlmostEqual(float(plain[0]), expected, places=4)
 
     def test_certain_and_right_costs_nothing(self):
         planes = torch.randint(0, 5, (2, 6, 6), generator=torch.Generator().manual_seed(0))

@@ -1,5 +1,8 @@
 """Annotated images as training scenes: cut, resized, shuffled."""
 
+import contextlib
+import dataclasses
+import io
 import json
 import os
 import tempfile
@@ -99,6 +102,37 @@ class AnnotatedSourceTest(unittest.TestCase):
         self.assertEqual([len(s.objects) for s in scenes], [1, 3, 5])
         self.assertEqual((scenes[0].width, scenes[0].height), (64, 43))
         self.assertEqual(AnnotatedSource(self.path, None, 64, 0).validation(3), [])
+
+    def test_what_cannot_be_read_is_named_and_left_out(self):
+        os.remove(os.path.join(self.folder, "2.png"))
+        Image.new("RGB", (59, 40)).save(os.path.join(self.folder, "4.png"))
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            source = AnnotatedSource(self.path, None, 64, seed=3).checked()
+        self.assertRegex(said.getvalue(), "(?s)2.png: expected the image.*4.png: expected 60 x 40 pixels")
+        make = source()
+        self.assertEqual(sorted(make(number).image_id for number in range(3)), [0, 1, 3])
+        for name in ("0.png", "1.png", "3.png"):
+            os.remove(os.path.join(self.folder, name))
+        with contextlib.redirect_stderr(said), self.assertRaisesRegex(ReadError, "none that can be read"):
+            source.checked()
+
+    def test_other_annotations_are_another_source(self):
+        source = AnnotatedSource(self.path, None, 64, seed=3)
+        first = source.identity()
+        self.assertEqual(dataclasses.replace(source, seed=5).identity(), first)
+        self.assertNotEqual(dataclasses.replace(source, left_out=(2,)).identity(), first)
+        self.assertNotEqual(dataclasses.replace(source, author="x").identity(), first)
+        with open(self.path, encoding="utf-8") as file:
+            text = file.read()
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(text.replace("[0, 5, 6, 5,", "[0, 5, 7, 5,", 1))
+        self.assertNotEqual(source.identity(), first)
+
+    def test_an_author_is_asked_for(self):
+        self.assertEqual(len(AnnotatedSource(self.path, None, 64, 3, author="x")._read(self.path)), 5)
+        with self.assertRaisesRegex(ReadError, "nobody"):
+            AnnotatedSource(self.path, None, 64, 3, author="nobody").checked()
 
     def test_an_image_that_is_not_there_is_named(self):
         os.remove(os.path.join(self.folder, "2.png"))

@@ -61,6 +61,12 @@ class ErrorTest(Quiet):
         notes = [line for line in out.splitlines() if line.startswith("note: ")]
         self.assertEqual(len(notes), 1, out)
         self.assertIn("first = front-most", notes[0])
+        with open(self.path("a.json"), encoding="utf-8") as file:
+            moved = file.read().replace("[8, 8, 40, 8,", "[9, 8, 40, 8,")
+        with open(self.path("a.json"), "w", encoding="utf-8") as file:
+            file.write(moved)
+        self.assertIn("scenes: expected annotations ", self.error(self.run_tiny(
+            "run", "--annotations", self.path("a.json"), "--resume", images=2)))
 
     def test_a_folder_that_is_a_file(self):
         with open(self.path("run"), "w", encoding="utf-8"):
@@ -213,6 +219,9 @@ class ErrorTest(Quiet):
             "--config", "tiny", "--out", self.path("x"), "--precision", "fp16", "--device", "cpu")))
         self.assertIn("--val-annotations: expected --annotations", self.error(self.run_main(
             "--config", "tiny", "--out", self.path("x"), "--val-annotations", "a.json")))
+        for option in (("--from", "cocoa"), ("--author", "x"), ("--published-decoder",)):
+            self.assertIn(f"{option[0]}: expected --annotations beside it", self.error(self.run_main(
+                "--config", "tiny", "--out", self.path("x"), *option)))
         self.assertIn("a.json", self.error(self.run_main(
             "--config", "tiny", "--out", self.path("x"), "--annotations", self.path("a.json"), "--images", 1,
             "--workers", 0)))

@@ -27,7 +27,7 @@ from models.training import checkpoint, forward
 from models.training.folding import fold
 from models.training.forward import encode
 from models.training.loader import Loader, LoaderError
-from models.training.log import Log, draw_curves
+from models.training.log import Log, Progress, draw_curves
 from models.training.optimiser import RECIPES, Average, Recipe, learning_rate, network_stages, stage_starts
 from models.training.sources import ComposedSource
 from models.training.trainer import Options, Pace, Run, Trainer, initialise_weights
@@ -192,8 +192,49 @@ class LearningTest(unittest.TestCase):
         drawn, surest = logits[-40:-20], logits[-20:]
         self.assertGreater(float(surest.min()), float(drawn.median()))
         self.assertAlmostEqual(single["rpn"], values["rpn"], places=6)
+        with mock.patch.object(forward, "SAMPLED_ANCHORS", len(samples[1].positive) + 40):
+            equal = trainer_of("tiny", shared_weight=1.0).train_step(samples)
         for name in ("instance", "final"):
             self.assertGreater(abs(single[name] - values[name]), 1e-5)
+            self.assertAlmostEqual(equal[name], single[name], places=6)
+
+    def test_the_gradient_is_clipped(self):
+        samples = samples_of("tiny", 2)
+
+        def norm(clip):
+            trainer, seen = trainer_of("tiny", clip=clip), []
+            with mock.patch.object(trainer.optimiser, "step", side_effect=lambda *_: seen.append(
+                    torch.stack([p.grad.norm() for p in trainer.network.parameters() if p.grad is not None]).norm().item())):
+                trainer.train_step(samples)
+            return seen
+
+        free, = norm(1e9)
+        self.assertGreater(free, 1.0)
+        clipped, = norm(0.25 * free)
+        self.assertAlmostEqual(clipped, 0.25 * free, delta=1e-3 * free)
+
+    def test_convolutions_see_channels_last(self):
+        trainer, seen = trainer_of("tiny-lite"), []
+        for module in (trainer.network.encoder.stage2.block0.project, trainer.network.glm.conv2, trainer.network.ilm.conv2):
+            self.assertTrue(module.weight.is_contiguous(memory_format=torch.channels_last))
+            module.register_forward_pre_hook(lambda _, inputs: seen.append(
+                inputs[0].is_contiguous(memory_format=torch.channels_last)))
+        trainer.train_step(samples_of("tiny-lite", 2))
+        self.assertGreaterEqual(len(seen), 2)
+        self.assertTrue(all(seen), seen)
+
+    def test_averaged_weights_are_what_is_judged_and_kept(self):
+        trainer = trainer_of("tiny", images=2, average=0.9)
+        source = ComposedSource(None, 64, "train", 0)
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            run = Run(trainer, source, source.validation(1), Pace(folder, workers=0))
+            with mock.patch.object(run.validator, "run", wraps=run.validator.run) as judged:
+                run.go()
+            kept = torch.load(os.path.join(folder, "weights.pt"), weights_only=True)["state_dict"]
+        given = judged.call_args[0][0]["ilm.conv1.weight"]
+        self.assertTrue(torch.equal(given, trainer.average.network.state_dict()["ilm.conv1.weight"]))
+        self.assertTrue(torch.equal(given, kept["ilm.conv1.weight"]))
+        self.assertFalse(torch.equal(given, trainer.network.state_dict()["ilm.conv1.weight"]))
 
     @unittest.skipUnless(train.has_cpu_bf16_gradients(), "this PyTorch has no bf16 gradient of ReLU6")
     def test_half_precision_gives_nearly_the_same_losses(self):
@@ -387,6 +428,18 @@ class LogTest(unittest.TestCase):
         # Lines are the only coloured things, in three panels side by side.
         self.assertEqual(losses, [True, False, False])
         self.assertEqual(both, [True, True, True])
+
+    def test_a_line_says_how_fast_it_is_and_how_long_it_takes(self):
+        said, clock = io.StringIO(), [100.0]
+        with mock.patch("models.training.log.time.monotonic", lambda: clock[0]), contextlib.redirect_stdout(said):
+            progress = Progress(step=10, total=1000, batch=8)
+            for loss in (3.0, 1.0):
+                progress.add({"loss": loss})
+            clock[0] += 14.0
+            progress.paused += 10.0  # a validation
+            entry = progress.line(12, 1e-3)
+        self.assertEqual((entry["images"], entry["loss"], entry["images_per_second"]), (96, 2.0, 4.0))
+        self.assertIn("step 12/1000 images 96: loss 2.000, rate 1.00e-03, 4.00 images/s, 0:32:56 left", said.getvalue())
 
     def test_without_matplotlib_a_line_says_so(self):
         said = io.StringIO()
