@@ -7,6 +7,7 @@ that no file can have. Exit status: 0 none, 2 some, 1 the file cannot be read.
 """
 
 import argparse
+import re
 import sys
 from typing import List, Optional, Tuple
 
@@ -14,6 +15,8 @@ import numpy
 
 from models.readers import Draft, Entry, ReadError, options
 from models.readers.common import names_a_file, overlaps
+
+LONGEST_NAME = 255  # bytes, in the file systems in use
 
 
 def find_cycles(front: numpy.ndarray) -> List[List[int]]:
@@ -54,13 +57,21 @@ def order_findings(draft: Draft, smallest: int) -> List[str]:
     return findings
 
 
+def name_findings(name: str) -> List[str]:
+    """What keeps a file from having this name."""
+    if not names_a_file(name):
+        return [f"file_name: expected a name that a file can have, found {ascii(name)}"]
+    longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", name))
+    return [] if longest <= LONGEST_NAME else \
+        [f"file_name: expected at most {LONGEST_NAME} bytes between slashes, found {longest}"]
+
+
 def check(entry: Entry, smallest: int = 1) -> Tuple[List[str], int]:
     """An image's findings, and how many of its objects could be read."""
     draft = entry.draft()
-    names = [] if names_a_file(entry.file_name) else \
-        [f"file_name: expected a name that a file can have, found {ascii(entry.file_name)}"]
     later = [finding for look in draft.later for finding in look()]
-    return names + draft.faults + draft.remarks + later + order_findings(draft, smallest), len(draft.objects)
+    findings = name_findings(entry.file_name) + draft.faults + draft.remarks + later
+    return findings + order_findings(draft, smallest), len(draft.objects)
 
 
 def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:

@@ -130,7 +130,9 @@ def to_npz(found: SceneList, output: str) -> int:
         except ConvertError as error:
             options.complain(f"{found.path}: {error}")
             continue
-        _save_codes(os.path.join(output, stem + ".npz"), codes)
+        path, where = os.path.join(output, stem + ".npz"), found.entries[index].where
+        if not options.saved(where, path, lambda name: _save_codes(name, codes)):
+            continue
         written, objects = written + 1, objects + len(scene.objects)
     print(f"{output}: {written} images, {objects} objects")
     return len(found) - written

@@ -192,11 +192,16 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
 def _parts(polygons: Sequence[Any]) -> List[Any]:
     """A polygon [x, y, ...], or a list of such -> the list. RleError where corners are points [x, y] of their own,
     and where numbers and lists are mixed: what is meant is a guess, and a wrong one gives no pixels."""
+    if any(isinstance(part, dict) for part in polygons):
+        raise RleError("polygon: expected a flat list [x, y, x, y, ...] or a list of such, found an object, as an "
+                       "RLE is one, in the list")
     nested = [isinstance(part, (list, tuple)) for part in polygons]
     if not any(nested):
         return [polygons] if polygons else []
     if not all(nested):
-        raise RleError("polygon: expected a flat list [x, y, x, y, ...] or a list of such, found numbers beside lists")
+        other = next(part for part, is_list in zip(polygons, nested) if not is_list)
+        what = "numbers" if isinstance(other, (int, float)) else type(other).__name__
+        raise RleError(f"polygon: expected a flat list [x, y, x, y, ...] or a list of such, found {what} beside lists")
     points = len(polygons) >= SHORTEST_POLYGON // 2 and all(len(part) == 2 for part in polygons)
     if points or any(isinstance(value, (list, tuple)) for part in polygons for value in part):
         raise RleError("polygon: expected a flat list [x, y, x, y, ...], found corners as lists of their own")

@@ -27,6 +27,7 @@ class SceneObject:
     category: int = 1
     name: str = ""
     is_stuff: bool = False
+    levels: Optional[numpy.ndarray] = None  # (H, W) uint8, where amodal; None: from visible and order
 
 
 @dataclasses.dataclass
@@ -64,6 +65,9 @@ def validate(scene: Scene) -> None:
         if item.visible is not None and (item.visible & ~item.amodal).any():
             raise SceneError(f"{scene.file_name}: object {i}: visible: expected a part of amodal, found "
                              f"{int((item.visible & ~item.amodal).sum())} pixels outside of it")
+        if item.levels is not None and (item.levels.shape != size or item.levels.dtype != numpy.uint8):
+            raise SceneError(f"{scene.file_name}: object {i}: levels: expected uint8 {size}, "
+                             f"found {item.levels.dtype} {item.levels.shape}")
 
 
 def list_order(count: int) -> numpy.ndarray:
@@ -83,7 +87,8 @@ def level_maps(scene: Scene) -> numpy.ndarray:
 
     A given `visible` is believed more than the order: level 0 there, at least 1 in the rest of the
     object, so that hidden parts without any order above them are level 1. Where nobody is visible, what
-    covers them all is not annotated, and counts as one more in front. Levels are not capped.
+    covers them all is not annotated, and counts as one more in front. Levels are not capped. Where an object has
+    `levels` of its own, they are taken instead.
     """
     amodal = _amodal_stack(scene)
     if len(amodal) >= OUTSIDE:
@@ -93,6 +98,9 @@ def level_maps(scene: Scene) -> numpy.ndarray:
     for visible in visible_masks(scene):
         unannotated &= ~visible
     for i, item in enumerate(scene.objects):
+        if item.levels is not None:
+            levels[i][item.amodal] = item.levels[item.amodal]
+            continue
         level = amodal[scene.front[:, i]].sum(axis=0, dtype=numpy.uint8) + unannotated
         if item.visible is not None:
             level = numpy.where(item.visible, numpy.uint8(0), numpy.maximum(level, numpy.uint8(1)))

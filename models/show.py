@@ -180,8 +180,11 @@ def match_panels(scene: Scene, index: int, detection: Optional[Detection], side:
     return shown + [("both: annotated white, found yellow", both)]
 
 
-def _save(sheet: Image.Image, folder: str, name: str) -> None:
-    save_whole(os.path.join(folder, name), lambda part: sheet.save(part, "PNG"))
+def _save(sheet: Image.Image, where: str, folder: str, name: str) -> bool:
+    """Whether the picture of image `where` could be given its name; a line on standard error if not."""
+    def write(path: str) -> None:
+        save_whole(path, lambda part: sheet.save(part, "PNG"))
+    return options.saved(where, os.path.join(folder, name), write)
 
 
 def _flat(file_name: str) -> str:
@@ -206,27 +209,35 @@ def _names(found: SceneList) -> List[str]:
 
 
 def show_scenes(found: SceneList, settings: argparse.Namespace) -> int:
-    """Writes a PNG per image; returns how many could not be read, each with its line on standard error."""
+    """Writes a PNG per image; returns how many could not be read or have too long a name, each with its line on
+    standard error."""
     written = 0
     limited = found if settings.limit is None else found[:settings.limit]
     names = _names(limited)
     for index, scene in options.readable(limited, with_image=True):
         title = f"{shown(scene.file_name)} (id {scene.image_id}), {len(scene.objects)} objects"
         sheet = panels.grid(scene_panels(scene, settings.side), 3, title)
-        _save(sheet, settings.output, f"{names[index]}.show.png")
-        written += 1
+        written += _save(sheet, limited.entries[index].where, settings.output, f"{names[index]}.show.png")
     print(f"{settings.output}: {written} of {len(limited)} images")
     return len(limited) - written
 
 
 def show_worst(found: SceneList, settings: argparse.Namespace) -> int:
-    """Writes a PNG for each of the worst regions, and a line; returns how many images could not be read."""
-    results, unread = Results(settings.pred), set(range(len(found)))
+    """Writes a PNG for each of the worst regions, and a line; returns how many images could not be read or have too
+    long a name."""
+    results, failed = Results(settings.pred), set(range(len(found)))
     matches: List[Match] = []
+    bare = 0
     for number, scene in options.readable(found, with_image=False):
-        matches += best_matches(scene, results.of(scene), number, found.entries[number].draft().regions)
-        unread.discard(number)
+        detections = results.of(scene)
+        matches += best_matches(scene, detections, number, found.entries[number].draft().regions)
+        bare += not detections
+        failed.discard(number)
+    if bare:
+        options.remark(f"{settings.pred}: no detection in {bare} of {len(found)} images, whose regions come first, "
+                       "with IoU 0")
     matches.sort(key=lambda match: match.iou)
+    written = 0
     for place, match in enumerate(matches[:settings.worst], start=1):
         scene, regions = found.scene(match.scene), found.entries[match.scene].draft().regions
         index = regions.index(match.region)
@@ -236,12 +247,15 @@ def show_worst(found: SceneList, settings: argparse.Namespace) -> int:
                  f"{f' {name!r}' if name else ''}: best IoU {match.iou:.3f}")
         file_name = f"{place:03d}_{match.iou:.3f}_{_flat(scene.file_name)}_region{match.region}.png"
         sheet = panels.grid(match_panels(scene, index, detection, settings.side), 4, title)
-        _save(sheet, settings.output, file_name)
-        print(title)
+        if _save(sheet, found.entries[match.scene].where, settings.output, file_name):
+            print(title)
+            written += 1
+        else:
+            failed.add(match.scene)
     mean = sum(match.iou for match in matches) / len(matches) if matches else 0.0
-    print(f"{settings.output}: {min(len(matches), settings.worst)} of {len(matches)} regions, "
+    print(f"{settings.output}: {written} of {len(matches)} regions, "
           f"mean best IoU {mean:.4f}")
-    return len(unread)
+    return len(failed)
 
 
 def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:

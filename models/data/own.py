@@ -176,14 +176,19 @@ def from_coco(path: str, images: str) -> Iterator[Candidate]:
 
 def _mask(path: str, annotation: Dict[str, Any], height: int, width: int) -> np.ndarray:
     """The instance's mask (height, width) bool; polygons of under three corners hold no pixels."""
+    where = f"{path}: annotation {annotation.get('id')}"
+    if "segmentation" not in annotation:
+        keys = ", ".join(map(ascii, sorted(annotation)))[:200]
+        raise OwnError(
+            f"{where}: expected 'segmentation', which all annotations of a COCO instances file have, "
+            f"found {f'only {keys}' if keys else 'nothing'}"
+        )
+    segmentation = annotation["segmentation"]
     try:
-        segmentation = annotation["segmentation"]
         if isinstance(segmentation, list):
             segmentation, _ = rle.with_corners(segmentation)
             if not segmentation:
                 return np.zeros((height, width), bool)
         return np.asarray(rle.from_segmentation(segmentation, height, width), bool)
-    except (KeyError, ValueError, OverflowError) as error:
-        raise OwnError(
-            f"{path}: annotation {annotation.get('id')}: expected a segmentation, found {error}"
-        ) from None
+    except (ValueError, OverflowError) as error:
+        raise OwnError(f"{where}: expected a segmentation, found {error}") from None

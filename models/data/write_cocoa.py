@@ -8,6 +8,7 @@ JSON, and is kept to check readers by. All files get their names when they are c
 
 import json
 import os
+import tempfile
 import zipfile
 from typing import Any, Dict, Iterable, List, Tuple
 
@@ -65,15 +66,14 @@ def annotation_of(scene: scenes.Scene, author: str = "synthetic") -> Dict[str, A
 
 
 def save_whole(path: str, write) -> None:
-    """Calls write(temporary path) and gives the file its name when that has succeeded."""
-    root, extension = os.path.splitext(path)
-    temporary = f"{root}.{os.getpid()}.part{extension}"
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    """Calls write(path in a folder tmp*.part beside the file) and moves the file when that has succeeded.
+
+    Such a folder is all that a killed program leaves behind: no reader takes it for one of the files around it.
+    """
+    folder, name = os.path.split(path)
+    with tempfile.TemporaryDirectory(suffix=".part", dir=folder or os.curdir) as part:
+        write(os.path.join(part, name))
+        os.replace(os.path.join(part, name), path)
 
 
 def _dump(content: Any):

@@ -116,8 +116,8 @@ def read(path: str, format: str = "auto", images: Optional[str] = None, author: 
     """The scenes of an annotation file, or of a folder of layer-coded or labelme files.
 
     `images` is the folder of the images (default: beside the file, or in its folder `images`).
-    `author` selects an annotator of a COCOA file (default: each image's first).
-    `published_decoder` reads layer-coded files with the published decoder's faults.
+    `author` selects an annotator of a COCOA file (default: each image's first); no other format has any.
+    `published_decoder` reads layer-coded files with the published decoder's faults; no other format has one.
     Raises ReadError, with one line that names the file, what was expected and what was found.
     """
     if format != "auto" and format not in FORMATS:
@@ -145,6 +145,11 @@ def read(path: str, format: str = "auto", images: Optional[str] = None, author: 
             else:
                 reader = {"d2sa": d2sa, "kins": kins, "coco": coco}[format]
                 entries = reader.entries(paths[0], document, images, log)
+    if published_decoder and format != "npz":
+        raise ReadError(f"{path}: expected npz, the only format with a published decoder, found {format}")
+    if author is not None and format != "cocoa":
+        raise ReadError(f"{path}: expected cocoa, the only format with authors, to take those of {author!r}, "
+                        f"found {format}")
     for line in log:
         LOG.info(line)
     return SceneList(path=path, format=format, entries=entries, images=images)

@@ -3,9 +3,9 @@
 Objects are numbered from front to back, up to 32 of them. A hidden object's level at a pixel is its
 place among the hidden objects there, counted from 1 (scene.level_maps).
 
-The published decoder differs in two ways that `published` reproduces: it ends the list of objects at
-the first number that no pixel shows, and a code whose pixels form only pieces of under 64 (4-connected)
-is erased.
+The published decoder differs in three ways that `published` reproduces: a code whose pixels form only
+pieces of under 64 (4-connected) is erased; of what is left, the list of objects ends at the first number
+that no pixel shows; and a hidden object's level is its place whatever the pixels show of the order.
 """
 
 import dataclasses
@@ -24,15 +24,21 @@ MOST_OBJECTS = 32
 SMALLEST_PIECE = 64  # pixels, of the published code
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm")
 VISIBLE_BITS = numpy.uint64(0xFFFFFFFF)
+ARCHIVE_STARTS = (b"PK\3\4", b"PK\5\6")  # of a zip archive, and of one without entries
 
 
 def load(path: str) -> numpy.ndarray:
     """The codes (H, W) uint64 of a file."""
     try:
         with open(path, "rb") as file:  # NumPy would leave a damaged one open
-            content = numpy.load(file, allow_pickle=False)
-            if isinstance(content, numpy.ndarray):
+            start = file.read(len(numpy.lib.format.MAGIC_PREFIX))
+            if start == numpy.lib.format.MAGIC_PREFIX:
                 raise ReadError(f"{path}: expected a .npz file, found a single array (.npy)")
+            if not start.startswith(ARCHIVE_STARTS):
+                raise ReadError(f"{path}: expected a .npz file, which is a zip archive, found one that "
+                                f"{f'begins with {start!r}' if start else 'is empty'}")
+            file.seek(0)
+            content = numpy.load(file, allow_pickle=False)
             if "layer" not in content.files:
                 raise ReadError(f"{path}: expected an array named \"layer\", found "
                                 f"{', '.join(map(common.shown, content.files)) or 'none'}")
@@ -40,7 +46,10 @@ def load(path: str) -> numpy.ndarray:
     except ReadError:
         raise
     except Exception as error:  # zlib's, zipfile's, a MemoryError for a size: whatever damaged bytes lead to
-        raise ReadError(f"{path}: expected a .npz file, found: {common.one_line(error)}") from error
+        text = common.one_line(error)
+        if "allow_pickle" in text:  # NumPy's advice, which would run what the file says
+            raise ReadError(f"{path}: layer: expected (height, width) uint64, found Python objects") from error
+        raise ReadError(f"{path}: expected a .npz file, found: {text}") from error
     if not isinstance(codes, numpy.ndarray):  # an entry that is no array comes as its bytes
         raise ReadError(f"{path}: layer: expected (height, width) uint64, found no array")
     if codes.ndim != 2 or codes.dtype not in (numpy.uint64, numpy.int64):
@@ -92,17 +101,23 @@ class LayersEntry(Entry):
         if self.published:
             codes = erase_small_codes(codes)
             count = published_count(codes)
+        place = numpy.zeros(codes.shape, numpy.uint8)
         for i in range(count):
             visible, hidden = bit(codes, i), bit(codes, MOST_OBJECTS + i)
+            place += hidden
             if (visible | hidden).any():
                 both = int(numpy.count_nonzero(visible & hidden))
                 if both:
                     draft.remarks.append(f"region {i + 1}: expected pixels visible or hidden, found {both} "
                                          "that are both (taken as visible)")
-                common.add_object(draft, i + 1, SceneObject(amodal=visible | hidden, visible=visible))
-        # The numbers order the objects; where a pixel shows the higher number in front, the pixels do.
-        draft.front = common.fill(common.front_by_masks(draft.objects), common.front_by_rank(draft.regions))
-        draft.order_rule = "visible bits, else the bits' numbers"
+                item = SceneObject(amodal=visible | hidden, visible=visible)
+                if self.published:
+                    item.levels = numpy.where(visible, numpy.uint8(0), place)
+                common.add_object(draft, i + 1, item)
+        draft.front, draft.order_rule = common.front_by_rank(draft.regions), "the bits' numbers"
+        if not self.published:  # where a pixel shows the higher number in front, the pixels order the two
+            draft.front = common.fill(common.front_by_masks(draft.objects), draft.front)
+            draft.order_rule = "visible bits, else the bits' numbers"
         return draft
 
 
@@ -122,6 +137,6 @@ def entries(paths: List[str], images: Optional[str], published: bool, log: List[
         height, width = load(path).shape
         result.append(LayersEntry(path, _image_name(path, images), image_id, width, height, published))
     if published:
-        log.append(f"{paths[0]}: read as the published decoder does: ends at the first missing number, "
-                   f"without codes in pieces of under {SMALLEST_PIECE} pixels")
+        log.append(f"{paths[0]}: read as the published decoder does: without codes in pieces of under "
+                   f"{SMALLEST_PIECE} pixels, ends at the first missing number, ordered by the numbers alone")
     return result

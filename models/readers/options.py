@@ -2,9 +2,11 @@
 
 import argparse
 import contextlib
+import errno
 import logging
+import os
 import sys
-from typing import Iterator, Set, Tuple
+from typing import Callable, Iterator, Set, Tuple
 
 from models import readers
 from models.readers import ReadError, SceneList
@@ -58,6 +60,24 @@ def open_scenes(path: str, options: argparse.Namespace) -> SceneList:
 def complain(message: object) -> None:
     """One line on standard error."""
     print(f"error: {message}", file=sys.stderr)
+
+
+def remark(message: object) -> None:
+    """One line on standard error that is no error."""
+    print(f"note: {message}", file=sys.stderr)
+
+
+def saved(where: str, path: str, save: Callable[[str], None]) -> bool:
+    """Calls save(path); False, with a line on standard error, if that name is longer than a file can have."""
+    try:
+        save(path)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        size = len(os.fsencode(os.path.basename(path)))
+        complain(f"{where}: expected a name that a file can have, found one of {size} bytes for it")
+        return False
+    return True
 
 
 def readable(found: SceneList, with_image: bool) -> Iterator[Tuple[int, Scene]]:

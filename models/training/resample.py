@@ -37,7 +37,8 @@ def resample(scene: Scene, window: Tuple[int, int, int, int], width: int, height
         seen = numpy.count_nonzero(visible[at])
         if seen >= SLIVER or seen > SLIVER_SHARE * scale * numpy.count_nonzero(visible):
             objects.append(SceneObject(item.amodal[at], None if item.visible is None else item.visible[at],
-                                       item.category, item.name, item.is_stuff))
+                                       item.category, item.name, item.is_stuff,
+                                       None if item.levels is None else item.levels[at]))
             kept.append(i)
     image = None
     if scene.image is not None:

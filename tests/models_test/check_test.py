@@ -253,6 +253,23 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(run(os.path.join(FIXTURES, "coco.json"), "--overlap", "0")[0], 1)
 
 
+    def test_names_that_are_too_long(self):
+        for name, found in (("\u00e4" * 126 + ".jpg", 256), ("a/" + "b" * 257 + "\\c.jpg", 257)):
+            self.document["images"][0]["file_name"] = name
+            with open(self.path, "w", encoding="ascii") as file:
+                json.dump(self.document, file)
+            with self.subTest(name):
+                status, lines, errors = run(self.path)
+                self.assertEqual((status, errors), (2, ""))
+                self.assertEqual([line for line in lines if "file_name" in line], [
+                    f"{self.path}: image {name} (id 7): file_name: expected at most 255 bytes between slashes, "
+                    f"found {found}"])
+        self.document["images"][0]["file_name"] = "a" * 255 + "/" + "b" * 255
+        with open(self.path, "w", encoding="ascii") as file:
+            json.dump(self.document, file)
+        self.assertEqual(run(self.path)[0], 0)
+
+
 class CyclesTest(unittest.TestCase):
     def front(self, count, pairs):
         front = numpy.zeros((count, count), bool)

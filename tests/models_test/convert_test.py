@@ -4,6 +4,9 @@ import contextlib
 import io
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -15,6 +18,7 @@ from models.readers.common import overlaps
 from models.scene import Scene, SceneObject
 
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(FIXTURES)))
 
 
 def run(*arguments):
@@ -156,6 +160,62 @@ class ConvertTest(unittest.TestCase):
                 self.assertEqual(len(os.listdir(output)), 1, os.listdir(output))
                 self.assertIn(os.listdir(output)[0], ("seven.npz", "nine.npz"))
 
+    def test_a_name_that_is_too_long_stops_its_image_only(self):
+        for name in ("s" * 252 + ".png", "s" * 400, "/".join(["s" * 100] * 3)):
+            with open(os.path.join(FIXTURES, "cocoa.json"), encoding="utf-8") as file:
+                document = json.load(file)
+            document["images"][0]["file_name"] = name
+            with open(self.path("named.json"), "w", encoding="ascii") as file:
+                json.dump(document, file)
+            size = len(os.path.splitext(name.replace("/", "__"))[0]) + 4
+            with self.subTest(name), tempfile.TemporaryDirectory() as output:
+                number = document["images"][0]["id"]
+                other = "nine" if number == 7 else "seven"
+                status, printed, errors = run(self.path("named.json"), "-o", output, "--to", "npz")
+                self.assertEqual(status, 2)
+                self.assertEqual(errors.splitlines(), [
+                    f"error: {self.path('named.json')}: image {name} (id {number}): expected a name that a file can have, "
+                    f"found one of {size} bytes for it",
+                    f"error: {self.path('named.json')}: 1 of 2 images could not be converted"])
+                self.assertEqual(os.listdir(output), [f"{other}.npz"])
+        document["images"][0]["file_name"] = "s" * 251 + ".jpg"
+        with open(self.path("named.json"), "w", encoding="ascii") as file:
+            json.dump(document, file)
+        self.assertEqual(run(self.path("named.json"), "-o", self.path("out"), "--to", "npz")[0], 0)
+        self.assertIn("s" * 251 + ".npz", os.listdir(self.path("out")))
+
+    def test_a_killed_run_leaves_nothing_that_is_read(self):
+        """Neither beside layer-coded files nor beside labelme's, and both stay as they were."""
+        shutil.copy(os.path.join(FIXTURES, "labelme.json"), self.path("labelme.json"))
+        run(os.path.join(FIXTURES, "cocoa.json"), "-o", self.path("out"), "--to", "npz")
+        for folder, name in ((self.folder, "new.json"), (self.path("out"), "seven.npz")):
+            before = len(readers.read(folder))
+            script = ("import os, sys; from models.data.write_cocoa import save_whole\n"
+                      "def write(path):\n"
+                      "    open(path, 'wb').write(b'half')\n"
+                      "    os.kill(os.getpid(), 9)\n"
+                      "save_whole(sys.argv[1], write)")
+            ended = subprocess.run([sys.executable, "-c", script, os.path.join(folder, name)], cwd=ROOT)
+            self.assertEqual(ended.returncode, -9)
+            self.assertEqual(sum(name.endswith(".part") for name in os.listdir(folder)), 1)
+            self.assertEqual(len(readers.read(folder)), before)
+        status, _, errors = run(os.path.join(FIXTURES, "cocoa.json"), "-o", self.path("out"), "--to", "npz")
+        self.assertEqual((status, errors, len(readers.read(self.path("out")))), (0, "", 2))
+
+    def test_published_levels_survive_in_npz(self):
+        """Blocks that show 1 in front of 0, 2 in front of both, and 0."""
+        codes = numpy.array([2 | 1 << 32, 4 | 3 << 32, 1], numpy.uint64)[None].repeat(8, axis=0).repeat(8, axis=1)
+        numpy.savez(self.path("a.npz"), layer=codes)
+        status, _, errors = run(self.path("a.npz"), "--published-decoder", "-o", self.path("out"), "--to", "npz")
+        self.assertEqual((status, errors), (0, ""))
+        with numpy.load(self.path("out/a.npz")) as content:
+            numpy.testing.assert_array_equal(content["layer"], codes)
+        run(self.path("a.npz"), "--published-decoder", "-o", self.path("a.json"), "--to", "cocoa")
+        scene = readers.read(self.path("a.json"))[0]
+        self.assertEqual([mask[0, ::8].tolist() for mask in scenes.visible_masks(scene)],
+                         [[False, False, True], [True, False, False], [False, True, False]])
+        numpy.testing.assert_array_equal(scene.front, scenes.list_order(3))
+
     def test_corners_as_points_are_an_error(self):
         with open(os.path.join(FIXTURES, "cocoa.json"), encoding="utf-8") as file:
             document = json.load(file)
@@ -170,6 +230,8 @@ class ConvertTest(unittest.TestCase):
         for arguments, words in (
                 (("no.json", "-o", self.path("x.json"), "--to", "cocoa"),
                  "no.json: expected a readable file"),
+                ((os.path.join(FIXTURES, "kins_2019.json"), "-o", self.path("x.json"), "--to", "cocoa", "--author", "a"),
+                 "kins_2019.json: expected cocoa, the only format with authors, to take those of 'a', found kins"),
                 ((os.path.join(FIXTURES, "coco.json"), "-o", self.path("no/x.json"), "--to", "cocoa"),
                  "expected to write there, found: No such file or directory")):
             status, _, errors = run(*arguments)

@@ -8,7 +8,6 @@ import os
 import random
 import tempfile
 import unittest
-import zipfile
 import zlib
 
 import numpy
@@ -16,7 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from models import readers
 from models import scene as scenes
-from models.readers import ReadError, layers
+from models.readers import ReadError
 
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")
 
@@ -103,6 +102,16 @@ class CocoaTest(ReadersTest):
         with self.assertLogs("models.readers", "INFO") as log:
             self.read("cocoa.json")
         self.assertIn("1 annotations by further authors", log.output[0])
+
+    def test_an_author_is_of_cocoa_only(self):
+        for name in ("coco", "d2sa", "kins_2019", "kins_2020", "labelme"):
+            form = name.split("_")[0]
+            with self.subTest(name), self.assertRaisesRegex(
+                    ReadError, f"{name}.json: expected cocoa, the only format with authors, to take those of 'first', "
+                    f"found {form}$"):
+                self.read(f"{name}.json", author="first")
+        with self.assertRaisesRegex(ReadError, "cocoa.json: expected npz, .* found cocoa"):
+            self.read("cocoa.json", published_decoder=True)
 
     def test_faults_name_image_and_region(self):
         for change, words in (
@@ -197,6 +206,19 @@ class InstancesTest(ReadersTest):
         document["annotations"][1]["oco_id"] = 3  # other clusters: the masks decide
         scene = readers.read(self.write(document))[0]
         self.assertEqual(numpy.argwhere(scene.front).tolist(), [[0, 2], [1, 0]])
+
+    def test_kins_keys_of_2020_come_first(self):
+        """Where a record has both sets, each mask is of the first of its keys that is not null."""
+        document = fixture("kins_2020.json")
+        older = fixture("kins_2019.json")["annotations"]
+        for annotation in document["annotations"]:
+            annotation.update(segmentation=older[1]["segmentation"], inmodal_seg=older[1]["inmodal_seg"])
+        scene = readers.read(self.write(document))[0]
+        self.assert_scene(scene, [B, A, C], [B_HIDDEN, NONE, C_HIDDEN], {(1, 0), (0, 2)})
+        document["annotations"][0].update(a_segm=None, segmentation=older[0]["segmentation"])
+        document["annotations"][2].update(i_segm=None, inmodal_seg={"size": [6, 8], "counts": [48]})
+        scene = readers.read(self.write(document))[0]
+        self.assert_scene(scene, [B, A, C], [B_HIDDEN, NONE, C], {(1, 0), (0, 2)})
 
     def test_kins_layer_order(self):
         document = fixture("kins_2019.json")
@@ -315,147 +337,6 @@ class LabelmeTest(ReadersTest):
             document["shapes"] = [shape]
             with self.subTest(words), self.assertRaisesRegex(ReadError, words):
                 readers.read(self.write(document))[0]
-
-
-def codes_of(visible, hidden):
-    """Codes from drawings: a character is an object's number, hexadecimal; `hidden` are several drawings."""
-    codes = numpy.zeros((len(visible), len(visible[0])), numpy.uint64)
-    for drawing, shift in [(visible, 0)] + [(layer, 32) for layer in hidden]:
-        for y, row in enumerate(drawing):
-            for x, character in enumerate(row):
-                if character != ".":
-                    codes[y, x] |= numpy.uint64(1 << (int(character, 16) + shift))
-    return codes
-
-
-class LayersTest(ReadersTest):
-    def save(self, codes, name="scene_000012.npz"):
-        path = os.path.join(self.folder, name)
-        numpy.savez_compressed(path, layer=codes)
-        return path
-
-    def test_levels_are_places_among_the_hidden(self):
-        codes = codes_of(["0000..", "000011", "222211"],
-                         [["1122..", "112...", "......"], ["22....", "......", "......"]])
-        scene = readers.read(self.save(codes))[0]
-        self.assertEqual((scene.image_id, scene.file_name), (12, "scene_000012.jpg"))
-        self.assertEqual([int(item.amodal.sum()) for item in scene.objects], [8, 8, 9])
-        levels = scenes.level_maps(scene).astype(int)
-        numpy.testing.assert_array_equal(levels[0][:2, :4], 0)
-        numpy.testing.assert_array_equal(levels[1][:2, :2], 1)
-        # Object 2 at (0, 0): hidden with 1, the second of them; at (0, 2): alone.
-        self.assertEqual(levels[2][0].tolist(), [2, 2, 1, 1, 255, 255])
-        self.assertEqual(levels[2][1].tolist(), [255, 255, 1, 255, 255, 255])
-        self.assertEqual(levels[2][2].tolist(), [0, 0, 0, 0, 255, 255])
-
-    def test_what_a_pixel_shows_is_before_the_numbers(self):
-        scene = readers.read(self.save(codes_of(["11.."], [["0..."]]) | codes_of(["..00"], [])))[0]
-        self.assertEqual(numpy.argwhere(scene.front).tolist(), [[1, 0]])
-
-    def test_object_31_and_hidden_31(self):
-        codes = numpy.array([[1 << 31, (1 << 63) | 1]], numpy.uint64)
-        scene = readers.read(self.save(codes))[0]
-        self.assertEqual([item.amodal.tolist() for item in scene.objects], [[[False, True]], [[True, True]]])
-        self.assertEqual(scene.objects[1].visible.tolist(), [[True, False]])
-
-    def test_published_decoder_ends_at_a_missing_number(self):
-        wide = 10
-        codes = codes_of(["0" * wide] * 10 + ["2" * wide] * 10, [])
-        path = self.save(codes)
-        self.assertEqual(len(readers.read(path)[0].objects), 2)
-        self.assertEqual(len(readers.read(path, published_decoder=True)[0].objects), 1)
-
-    def test_published_decoder_erases_codes_in_small_pieces(self):
-        codes = codes_of(["0" * 16] * 4 + ["1" * 9 + "." * 7] * 7 + ["." * 10 + "1" * 6], [])
-        codes[11, 8:10] = 2  # joins 63 pixels above to 6 beside
-        path = self.save(codes)
-        published = readers.read(path, published_decoder=True)[0]
-        self.assertEqual([int(item.amodal.sum()) for item in published.objects], [64, 63 + 2 + 6])
-        codes[11, 8:10] = 0  # pieces of 63 and 6
-        published = readers.read(self.save(codes), published_decoder=True)[0]
-        self.assertEqual([int(item.amodal.sum()) for item in published.objects], [64])
-        self.assertEqual([int(item.amodal.sum()) for item in readers.read(path)[0].objects], [64, 69])
-
-    def test_pieces_against_flood_fill(self):
-        for seed in range(40):
-            source = numpy.random.RandomState(seed)
-            mask = source.random_sample((source.randint(1, 14), source.randint(1, 14))) < 0.55
-            left, largest = {(int(y), int(x)) for y, x in numpy.argwhere(mask)}, 0
-            while left:
-                queue, size = [left.pop()], 0
-                while queue:
-                    y, x = queue.pop()
-                    size += 1
-                    for point in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
-                        if point in left:
-                            left.remove(point)
-                            queue.append(point)
-                largest = max(largest, size)
-            self.assertEqual(layers.largest_piece(mask), largest, seed)
-
-    def test_visible_and_hidden_at_once_is_named(self):
-        path = self.save(numpy.array([[1 | (1 << 32), 1]], numpy.uint64))
-        draft = readers.read(path).entries[0].draft()
-        self.assertIn("region 1: expected pixels visible or hidden, found 1 that are both", draft.remarks[0])
-
-    def test_bad_files(self):
-        not_zip = os.path.join(self.folder, "not.npz")
-        with open(not_zip, "wb") as file:
-            file.write(b"no zip")
-        other = os.path.join(self.folder, "other.npz")
-        numpy.savez(other, codes=numpy.zeros((2, 2), numpy.uint64))
-        deep = self.save(numpy.zeros((2, 2, 1), numpy.uint64), "a.npz")
-        array = os.path.join(self.folder, "array.npz")
-        with open(array, "wb") as file:
-            numpy.save(file, numpy.zeros((2, 2), numpy.uint64))
-        loose = os.path.join(self.folder, "loose.npz")
-        with zipfile.ZipFile(loose, "w") as archive:
-            archive.writestr("layer", b"no array")
-        for path, words in ((not_zip, "expected a .npz file"), (other, "array named \"layer\", found codes"),
-                            (array, "found a single array"), (loose, "uint64, found no array"),
-                            (self.sized("huge.npz", (10 ** 7, 10 ** 7)), "expected a .npz file, found: \\S"),
-                            (self.sized("empty.npz", (0, 5)), "expected 1 to 65535 rows .*found \\(0, 5\\)"),
-                            (self.save(numpy.zeros((1, 65536), numpy.uint64), "long.npz"), "found \\(1, 65536\\)"),
-                            (deep, "found \\(2, 2, 1\\) uint64"),
-                            (self.save(numpy.zeros((2, 2)), "b.npz"), "found \\(2, 2\\) float64")):
-            with self.subTest(words), self.assertRaisesRegex(ReadError, words):
-                readers.read(path)
-
-    def sized(self, name, shape):
-        """A file whose array has this shape by its header, and no content."""
-        header = io.BytesIO()
-        numpy.lib.format.write_array_header_1_0(header, {"descr": "<u8", "fortran_order": False, "shape": shape})
-        path = os.path.join(self.folder, name)
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("layer.npy", header.getvalue())
-        return path
-
-    def test_damaged_archives_give_errors_or_scenes(self):
-        """Bytes replaced and ends cut off at random: nothing but ReadError, of one line, may come of it."""
-        path = self.save(numpy.arange(4096, dtype=numpy.uint64).reshape(64, 64) % numpy.uint64(7))
-        with open(path, "rb") as file:
-            whole = file.read()
-        causes = set()
-        for seed in range(400):
-            source, content = random.Random(seed), bytearray(whole)
-            for _ in range(source.randint(1, 4)):
-                content[source.randrange(len(content))] = source.randrange(256)
-            if source.random() < 0.2:
-                del content[source.randrange(len(content)):]
-            with open(path, "wb") as file:
-                file.write(content)
-            try:
-                scenes.level_maps(readers.read(path)[0])
-                causes.add("none")
-            except ReadError as error:
-                self.assertRegex(str(error), "^.*scene_000012.npz: .*expected .*$")
-                causes.add(type(error.__cause__).__name__)
-        self.assertLessEqual({"none", "error", "BadZipFile", "ValueError"}, causes)  # "error" is zlib's
-
-    def test_levels_where_nobody_is_seen(self):
-        """What hides them there is not annotated: the first has that in front of it, the second one more."""
-        scene = readers.read(self.save(numpy.array([[7 << 32, 1, 2, 4]], numpy.uint64)))[0]
-        self.assertEqual(scenes.level_maps(scene)[:, 0, 0].tolist(), [1, 2, 3])
 
 
 def damage(document, source, values):

@@ -164,10 +164,14 @@ class PolygonTest(unittest.TestCase):
     def test_corners_that_are_no_flat_lists(self):
         """None of them may count as polygons of too few corners, which are left out."""
         points, square = [[0, 0], [4, 0], [4, 4]], [1, 1, 3, 1, 3, 3, 1, 3]
+        coded = {"size": [5, 5], "counts": "62309"}
         for polygons, words in ((points, "corners as lists of their own"), ([points], "corners as lists of their own"),
                                 ([square, points], "corners as lists of their own"),
                                 ([[1, [2, 3]]], "corners as lists of their own"),
                                 ([square, 7], "numbers beside lists"), ([7, square], "numbers beside lists"),
+                                ([square, "7"], "found str beside lists"), ([None, square], "found NoneType beside"),
+                                ([square, coded], "found an object, as an RLE is one, in the list"),
+                                ([coded, square], "found an object, .*"), ([coded], "found an object, .*"),
                                 (["a", 1], "list of numbers"), ([square, [None]], "list of numbers")):
             with self.subTest(polygons):
                 with self.assertRaisesRegex(RleError, f"polygon: expected .*{words}"):

@@ -69,6 +69,12 @@ class SceneTest(unittest.TestCase):
             for item, visible in zip(self.scene.objects[1:], ("....BB..", "......CC")):
                 item.visible = mask_of(visible)
 
+    def test_levels_of_an_object_itself_are_taken(self):
+        self.scene.objects[1].levels = numpy.array([[9, 9, 3, 0, 4, 1, 9, 9]], numpy.uint8)
+        scenes.validate(self.scene)
+        self.assertEqual([text_of(level) for level in scenes.level_maps(self.scene)],
+                         [".000....", "..3041..", "...21100"])
+
     def test_count(self):
         count = scenes.count_map(self.scene)
         self.assertEqual((count.dtype, count[0].tolist()), (numpy.uint8, [0, 1, 2, 3, 2, 2, 1, 1]))
@@ -87,6 +93,8 @@ class SceneTest(unittest.TestCase):
         scenes.validate(self.scene)
         faults = {"object 1: amodal": lambda s: setattr(s.objects[1], "amodal", numpy.zeros((2, 8), bool)),
                   "object 0: visible": lambda s: setattr(s.objects[0], "visible", mask_of("A.......")),
+                  "object 2: levels": lambda s: setattr(s.objects[2], "levels", numpy.zeros((1, 8), numpy.int64)),
+                  "object 1: levels": lambda s: setattr(s.objects[1], "levels", numpy.zeros((1, 7), numpy.uint8)),
                   "found both": lambda s: s.front.__setitem__((1, 0), True),
                   "front: expected": lambda s: setattr(s, "front", numpy.zeros((2, 2), bool)),
                   "image: expected": lambda s: setattr(s, "image", numpy.zeros((8, 1, 3), numpy.uint8))}

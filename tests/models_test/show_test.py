@@ -104,7 +104,8 @@ class ShowTest(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.path("out"))), ["a_b.show.png", "a_b_2.show.png"])
         status, lines, errors = run(self.annotations, "--pred", self.results([]), "-o", self.path("worst"),
                                     "--side", "40")
-        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual((status, errors.count("\n")), (0, 1))
+        self.assertRegex(errors, "^note: .*results.json: no detection in 2 of 2 images")
         "\n".join(lines).encode("utf-8")  # can be printed
         self.change_names("", ".")
         status, lines, errors = run(self.annotations, "-o", self.path("none"), "--side", "40")
@@ -133,12 +134,36 @@ class ShowTest(unittest.TestCase):
              "visible_segmentation": seen}])
         status, lines, errors = run("--gt", self.annotations, "--pred", path, "--worst", "4", "-o",
                                     self.path("worst"), "--side", str(SIDE))
-        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual((status, errors), (0, f"note: {path}: no detection in 1 of 2 images, whose regions come first, "
+                                               "with IoU 0\n"))
         # Image 9 has no detections; C of image 7 shares one pixel with B.
         self.assertEqual(sorted(os.listdir(self.path("worst"))),
                          ["001_0.000_nine_region1.png", "002_0.000_nine_region2.png",
                           "003_0.053_seven_region3.png", "004_1.000_seven_region1.png"])
         self.assertIn("4 of 5 regions, mean best IoU 0.4105", lines[-1])
+        path = self.results([{"image_id": number, "score": 0.5, "segmentation": coded[0]} for number in (7, 9)])
+        status, lines, errors = run("--gt", self.annotations, "--pred", path, "-o", self.path("all"), "--side", "40")
+        self.assertEqual((status, errors), (0, ""))
+
+    def test_a_name_that_is_too_long_stops_its_image_only(self):
+        path = self.results([{"image_id": number, "score": 0.5, "segmentation": {"size": [6, 8], "counts": [0, 48]}}
+                             for number in (7, 9)])
+        for more, kept in (((), ["nine.show.png"]), (("--pred", path), None)):
+            for name in ("s" * 252 + ".png", "s" * 400, "/".join(["s" * 100] * 3)):
+                with self.subTest(name, more=more), tempfile.TemporaryDirectory() as output:
+                    self.change_names(name)
+                    status, lines, errors = run(self.annotations, "-o", output, "--side", "40", *more)
+                    self.assertEqual(status, 2)
+                    self.assertRegex(errors, rf"^(error: .*cocoa.json: image {name} \(id 7\): expected a name that a "
+                                             r"file can have, found one of \d{3} bytes for it\n)+$")
+                    written = sorted(os.listdir(output))
+                    if kept is None:
+                        self.assertRegex(" ".join(written), r"^\d{3}_0.\d{3}_nine_region\d.png "
+                                                            r"\d{3}_0.\d{3}_nine_region\d.png$")
+                        self.assertIn("2 of 5 regions", lines[-1])
+                    else:
+                        self.assertEqual(written, kept)
+                        self.assertIn("1 of 2 images", lines[-1])
 
     def test_match_panels(self):
         scene = readers.read(self.annotations)[0]

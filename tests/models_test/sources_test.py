@@ -55,6 +55,13 @@ class ResampleTest(unittest.TestCase):
         self.assertFalse((small.objects[1].visible & ~small.objects[1].amodal).any())
         self.assertEqual(set(numpy.unique(level_maps(small)[1])), {0, 1, 255})
 
+    def test_given_levels_go_along(self):
+        scene = two_squares()
+        scene.objects[1].levels = numpy.where(scene.objects[0].amodal, numpy.uint8(3), numpy.uint8(0))
+        crop = resample(scene, (20, 10, 60, 40), 40, 30, flip=True)
+        self.assertTrue(numpy.array_equal(level_maps(crop)[1], level_maps(scene)[1][10:40, 59:19:-1]))
+        self.assertEqual(set(numpy.unique(level_maps(crop)[1])), {0, 3, 255})
+
     def test_sizes(self):
         self.assertEqual(fitted_size(640, 427, 256), (256, 171))
         self.assertEqual(fitted_size(3, 1000, 64), (1, 64))
