@@ -78,7 +78,7 @@ def _fill(writer: StoreWriter, tally: Tally, arguments: argparse.Namespace, want
     if "meshes" in wanted:
         tally.add(writer, "meshes", meshes.collect(arguments.views, arguments.seed, arguments.jobs))
     if "clipart" in wanted:
-        most = round(CLIPART_SHARE / (1 - CLIPART_SHARE) * tally.kept) if tally.kept else None
+        most = int(tally.kept * CLIPART_SHARE / (1 - CLIPART_SHARE) + 1e-9) if tally.kept else None
         tally.add(writer, "clipart", clipart.collect(most, arguments.seed))
     if "backgrounds" in wanted:
         for pixels, source, licence, family in backgrounds.collect():

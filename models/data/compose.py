@@ -30,6 +30,8 @@ Window = Tuple[slice, slice]  # rows, columns
 # How often a kind of cut-out is taken where the store has it; drawings stay rare, since they look
 # unlike photographs. A person's own pictures outweigh all others.
 KIND_WEIGHTS = {"photo": 0.48, "render": 0.44, "clipart": 0.08, "shape": 0.03, "user": 2.0}
+FEWEST, MOST = 2, 15  # objects of a scene
+ROUNDS, LARGER = 20, 1.2  # how often a scene of too few objects is arranged again, each time that much larger
 MIN_VISIBLE_PIXELS, MIN_VISIBLE_SHARE = 30, 0.05
 SMALLEST, LARGEST = 0.08, 0.6  # an object's longest side as a fraction of the image's
 # Some scenes are heaps, in others things lie about; what is asked of an object's place there, as cumulative shares:
@@ -312,15 +314,26 @@ class SceneMaker:
             blend(canvas, layer)  # without a shadow: that is what makes a thing of a patch
 
     def _arrange(self, random: Random, style: Style, width: int, height: int) -> List[Layer]:
-        """Draws and places the objects from front to back. One that too little is visible of is left out."""
-        count = int(random.randint(2, 16))
+        """Draws and places the objects from front to back, at most MOST. One that too little is visible of is
+        left out; where fewer than FEWEST are left, all are drawn again, larger and in no heap."""
+        for _ in range(1 + ROUNDS):
+            layers = self._try(random, style, width, height)
+            if len(layers) >= FEWEST:
+                return layers
+            style = dataclasses.replace(style, heap=False, scale=LARGER * style.scale)
+        raise ComposeError(f"side: expected one at which {FEWEST} objects show at least {MIN_VISIBLE_PIXELS} px, "
+                           f"found {self.side}, too small for these cut-outs")
+
+    def _try(self, random: Random, style: Style, width: int, height: int) -> List[Layer]:
+        """One arrangement, from front to back; it may lack objects, or have none."""
+        count = int(random.randint(FEWEST, MOST + 1))
         largest = LARGEST * min(1.0, (7.0 / count) ** 0.5)
         cell = placement.cell_size(width, height)
         union = numpy.zeros((height, width), bool)
         layers: List[Layer] = []
         used: List[int] = []
         for attempt in range(3 * count):
-            if len(layers) == count or (attempt >= count and len(layers) >= 2):
+            if len(layers) == count or (attempt >= count and len(layers) >= FEWEST):
                 break
             index = self._pick(random, used)
             # Even in the square root of the size: large ones are rarer, but hidden parts big enough to learn.

@@ -76,6 +76,15 @@ class CutoutTest(unittest.TestCase):
             "arm-chair": ("armChair2", "arm_chair"),
         }.items():
             self.assertEqual([cutout.family_of(name) for name in names], [family] * len(names))
+        # Of one thing in two spellings or numbers, each may fall into a split of its own.
+        for name, family, other in (
+            ("armchair1", "armchair", "armChair2"),
+            ("grape", "grape", "grapes"),
+            ("GrassHopper", "grass-hopper", "grasshopper"),
+        ):
+            self.assertEqual(cutout.family_of(name), family)
+            self.assertNotEqual(cutout.family_of(other), family)
+            self.assertNotEqual(split_of(cutout.family_of(other)), split_of(family))
         self.assertEqual(cutout.family_of("747"), "747")
         self.assertNotEqual(cutout.family_of("bedsideTable"), cutout.family_of("bed"))
 
@@ -109,8 +118,23 @@ class CutoutTest(unittest.TestCase):
         self.assertLess(seen[:, 1].max(), 16)
         self.assertLess(seen[:, 2].max(), 16)
         self.assertAlmostEqual(small[..., 3].sum() / 255, np.pi * 160**2, delta=400)
+        rgba[..., 3] = np.minimum(rgba[..., 3], 150)
+        faint = cutout.fit(rgba)
+        middle = faint[faint[..., 3] > 140].astype(int)
+        self.assertTrue(150 < middle[:, 0].min() and middle[:, 0].max() <= 252, "as bright as where it is opaque")
         self.assertEqual(cutout.fit(np.zeros((9, 9, 4), np.uint8)).size, 0)
         self.assertEqual(cutout.fit(disc(100, 30)).shape, (60, 60, 4))
+
+    def test_pictures_far_too_large_keep_their_colour_at_the_rim(self):
+        rgba = disc(1300, 600, (250, 10, 10))
+        rgba[..., :3][rgba[..., 3] == 0] = (0, 255, 0)
+        with tempfile.TemporaryDirectory() as folder:
+            Image.fromarray(rgba).save(os.path.join(folder, "a.png"), compress_level=1)
+            small = cutout.read_rgba(os.path.join(folder, "a.png"))
+        self.assertEqual(small.shape, (650, 650, 4))
+        seen = small[small[..., 3] > 64].astype(int)
+        self.assertLess(seen[:, 1].max(), 16)
+        self.assertGreater(seen[:, 0].min(), 180)
 
     def test_faults(self):
         self.assertEqual(cutout.fault(cutout.fit(disc(100, 40))), "")
@@ -181,6 +205,25 @@ class StampsTest(unittest.TestCase):
                 kiwi, pear = stamps.collect()
         self.assertEqual((kiwi.rejected, kiwi.rgba.shape), ("", (80, 80, 4)))
         self.assertEqual((pear.source, pear.rejected), (f"{stamps.PACKAGE}/food/fruit/pear.png", "unreadable"))
+
+
+class ClipartTest(unittest.TestCase):
+    def test_drawings_are_a_tenth_of_the_cut_outs_at_most(self):
+        with tempfile.TemporaryDirectory() as root:
+            drawings = os.path.join(root, "openclipart", "png", "food")
+            os.makedirs(drawings)
+            for number in range(8):
+                Image.fromarray(disc(100, 45)).save(os.path.join(drawings, f"cake_{number}.png"))
+            photo = cutout.fit(disc(60, 25))
+            for photographs, most in ((0, 8), (5, 0), (9, 1), (26, 2), (27, 3), (90, 8)):
+                candidates = [cutout.Candidate("a", "plate", "CC0-1.0", "photo", photo)] * photographs
+                options = collect.parse(["-o", f"{root}/{photographs}", "--only", "stamps", "clipart"])
+                with mock.patch.object(packages, "SHARE", root), \
+                        mock.patch.object(stamps, "collect", lambda: iter(candidates)):
+                    collect.collect(options)
+                kinds = [info.kind for info in CutoutStore(options.output).cutouts]
+                self.assertEqual((kinds.count("photo"), kinds.count("clipart")), (photographs, most))
+        self.assertLessEqual(collect.CLIPART_SHARE, 0.1)
 
 
 class ListTest(unittest.TestCase):

@@ -21,6 +21,7 @@ from models.data.own import grown
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIDE = 96  # pixels; small, so that many scenes cost little
+STORE = shapes.ShapeStore()  # each shape is drawn once for all tests
 
 # Run in a process of its own: another order, and other scenes before.
 OTHER_PROCESS = f"""
@@ -32,7 +33,7 @@ print(*[digest(made.scene(n)) for n in (4, 0)])
 
 
 def maker(split: str = "train", seed: int = 3) -> compose.SceneMaker:
-    return compose.SceneMaker(None, SIDE, split, seed)
+    return compose.SceneMaker(STORE, SIDE, split, seed)
 
 
 def digest(scene: scenes.Scene) -> str:
@@ -75,6 +76,39 @@ class SceneMakerTest(unittest.TestCase):
             self.assertTrue(2 <= len(scene.objects) <= 15)
             self.assertTrue(numpy.array_equal(scene.front, scenes.list_order(len(scene.objects))))
             self.assertGreater(scene.image.std(), 3.0)
+
+    def test_small_scenes_have_objects_enough(self):
+        again = 0
+        for side, numbers in ((32, range(50)), (64, (163, 257)), (SIDE, (98,))):
+            made, same = (compose.SceneMaker(STORE, side, "train", 0) for _ in range(2))
+            arrange, found = made._try, []
+
+            def noted(*arguments):
+                found.append(arrange(*arguments))
+                return found[-1]
+            with mock.patch.object(made, "_try", noted):
+                for number in numbers:
+                    found.clear()
+                    scene = made.scene(number)
+                    scenes.validate(scene)
+                    self.assertTrue(2 <= len(scene.objects) <= 15, (side, number))
+                    for visible in scenes.visible_masks(scene):
+                        self.assertGreaterEqual(visible.sum(), compose.MIN_VISIBLE_PIXELS)
+                    # What has objects enough is not arranged again.
+                    self.assertTrue(all(len(layers) < 2 for layers in found[:-1]), (side, number))
+                    if len(found) > 1:
+                        again += 1
+                        self.assertEqual(digest(same.scene(number)), digest(scene))
+        self.assertGreater(again, 3)
+
+    def test_cut_outs_of_which_no_scene_can_be_made(self):
+        store = shapes.ShapeStore(10)
+        rod = numpy.zeros((90, 90, 4), numpy.uint8)
+        rod[:, 44:46] = 255
+        made = compose.SceneMaker(store, 32)
+        with mock.patch.object(store, "pixels", return_value=rod):
+            with self.assertRaisesRegex(compose.ComposeError, "2 objects show at least 30 px, found 32, too small"):
+                made.scene(0)
 
     def test_enough_of_each_object_is_visible(self):
         for scene in self.scenes:
