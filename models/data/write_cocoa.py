@@ -6,8 +6,10 @@ levels.npz holds, under the image's id, what scene.level_maps gives: the same ca
 JSON, and is kept to check readers by. All files get their names when they are complete.
 """
 
+import errno
 import json
 import os
+import stat
 import tempfile
 import zipfile
 from typing import Any, Dict, Iterable, List, Tuple
@@ -69,11 +71,24 @@ def save_whole(path: str, write) -> None:
     """Calls write(path in a folder tmp*.part beside the file) and moves the file when that has succeeded.
 
     Such a folder is all that a killed program leaves behind: no reader takes it for one of the files around it.
+    A file that is there keeps its mode, a link stays one. OSError names `path`, and is raised too for what is
+    there and is no file.
     """
-    folder, name = os.path.split(path)
-    with tempfile.TemporaryDirectory(suffix=".part", dir=folder or os.curdir) as part:
-        write(os.path.join(part, name))
-        os.replace(os.path.join(part, name), path)
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise FileExistsError(errno.EEXIST, "expected a file or none, found something else", path)
+    folder, name = os.path.split(target)
+    try:
+        with tempfile.TemporaryDirectory(suffix=".part", dir=folder) as part:
+            temporary = os.path.join(part, name)
+            write(temporary)
+            if os.path.exists(target):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            os.replace(temporary, target)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def _dump(content: Any):

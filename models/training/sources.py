@@ -74,17 +74,26 @@ class AnnotatedSource:
     published_decoder: bool = False
     left_out: Tuple[int, ...] = ()  # numbers of images that cannot be read, see checked()
 
-    def _read(self, path: str):
+    def _read(self):
         from models import readers
-        return readers.read(path, format=self.format, images=self.images, author=self.author,
+        return readers.read(self.path, format=self.format, images=self.images, author=self.author,
                             published_decoder=self.published_decoder)
+
+    def _read_validation(self):
+        """The file may be of another format, to which an author or the published decoder mean nothing."""
+        from models import readers
+        scenes = readers.read(self.validation_path, format=self.format, images=self.images)
+        if (self.author is not None and scenes.format == "cocoa") or (self.published_decoder and scenes.format == "npz"):
+            return dataclasses.replace(self, path=self.validation_path)._read()
+        return scenes
 
     def checked(self) -> "AnnotatedSource":
         """This source without the images that cannot be read, found by reading every one: a line on standard
-        error for each. Raises ReadError if none is left."""
+        error for each. In its place comes the next one, so that the others keep theirs. Raises ReadError if none
+        is left."""
         from models.readers import ReadError, options
         from models.scene import SceneError
-        scenes, bad = self._read(self.path), []
+        scenes, bad = self._read(), []
         for index in range(len(scenes)):
             try:
                 self._with_image(scenes, index)
@@ -98,28 +107,28 @@ class AnnotatedSource:
         return dataclasses.replace(self, left_out=tuple(bad))
 
     def identity(self) -> str:
-        """What a resumed run compares: "annotations" and a digest of the files' content, of how they are read and
-        of the images that are left out; not of the images' pixels."""
-        entries = self._read(self.path).entries
-        digest = hashlib.sha256(repr((self.format, self.author, self.published_decoder, self.left_out,
-                                      [(entry.file_name, entry.image_id) for entry in entries])).encode("utf-8"))
-        for path in dict.fromkeys(entry.path for entry in entries):
+        """What a resumed run compares: "annotations" and a digest of the files' bytes and of how they are read; not
+        of the images."""
+        scenes = self._read()
+        digest = hashlib.sha256(repr((scenes.format, self.author, self.published_decoder, [
+            (entry.file_name, entry.image_id) for entry in scenes.entries])).encode("utf-8"))
+        for path in dict.fromkeys(entry.path for entry in scenes.entries):
             with open(path, "rb") as file:
                 digest.update(hashlib.sha256(file.read()).digest())
         return f"annotations {digest.hexdigest()[:12]}"
 
     def __call__(self) -> Callable[[int], Scene]:
         from models import readers
-        scenes = self._read(self.path)
-        bad = set(self.left_out)
-        scenes = dataclasses.replace(scenes, entries=[e for i, e in enumerate(scenes.entries) if i not in bad])
-        if len(scenes) == 0:
+        scenes, bad = self._read(), set(self.left_out)
+        if len(scenes) == len(bad):
             raise readers.ReadError(f"{self.path}: expected annotated images, found none")
 
         def make(number: int) -> Scene:
             epoch, position = divmod(number, len(scenes))
             order = numpy.random.Generator(numpy.random.PCG64([self.seed, _SHUFFLE_STREAM, epoch]))
             index = int(order.permutation(len(scenes))[position])
+            while index in bad:
+                index = (index + 1) % len(scenes)
             random = numpy.random.Generator(numpy.random.PCG64([self.seed, _VIEW_STREAM, number]))
             return vary(self._with_image(scenes, index), self.side, random)
 
@@ -137,6 +146,6 @@ class AnnotatedSource:
         """Up to `count` whole images of the validation file, evenly from all of it; none without one."""
         if self.validation_path is None:
             return []
-        scenes = self._read(self.validation_path)
+        scenes = self._read_validation()
         chosen = numpy.unique(numpy.linspace(0, max(0, len(scenes) - 1), min(count, len(scenes))).astype(int))
         return [fit(self._with_image(scenes, int(i)), self.side) for i in chosen]

@@ -140,7 +140,10 @@ def compare_results(cli: str, annotations: str, results: str, author: str) -> in
         known = {image["id"] for image in instances["images"]}
         kept = pathlib.Path(folder, "results.json")
         found = json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
-        kept.write_text(json.dumps([dict(one, category_id=1) for one in found if one["image_id"] in known]), encoding="utf-8")
+        detections = [dict(one, category_id=1) for one in found if one["image_id"] in known]
+        if not detections:
+            raise SystemExit(f"{results}: expected detections in the annotated images, found none")
+        kept.write_text(json.dumps(detections), encoding="utf-8")
         expected = coco_figures(str(converted), str(kept), 100)
         subprocess.run([cli, "eval", "-g", annotations, "-r", results, "--json", str(report)]
                        + (["--author", author] if author else []), check=True, stdout=subprocess.DEVNULL)

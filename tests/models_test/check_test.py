@@ -252,7 +252,6 @@ class CheckTest(unittest.TestCase):
         self.assertRegex(errors, "^error: .*none.json: expected a readable file, found: No such file.*\n$")
         self.assertEqual(run(os.path.join(FIXTURES, "coco.json"), "--overlap", "0")[0], 1)
 
-
     def test_names_that_are_too_long(self):
         for name, found in (("\u00e4" * 126 + ".jpg", 256), ("a/" + "b" * 257 + "\\c.jpg", 257)):
             self.document["images"][0]["file_name"] = name

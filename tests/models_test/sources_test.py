@@ -118,9 +118,14 @@ class AnnotatedSourceTest(unittest.TestCase):
             source = AnnotatedSource(self.path, None, 64, seed=3).checked()
         self.assertRegex(said.getvalue(), "(?s)2.png: expected the image.*4.png: expected 60 x 40 pixels")
         make = source()
-        self.assertEqual(sorted(make(number).image_id for number in range(3)), [0, 1, 3])
-        for name in ("0.png", "1.png", "3.png"):
-            os.remove(os.path.join(self.folder, name))
+        order = [make(number).image_id for number in range(5)]
+        for name in ("2.png", "4.png"):
+            Image.new("RGB", (60, 40)).save(os.path.join(self.folder, name))
+        whole = [AnnotatedSource(self.path, None, 64, seed=3)()(number).image_id for number in range(5)]
+        self.assertEqual(order, [{2: 3, 4: 0}.get(image, image) for image in whole])
+        self.assertEqual(source.identity(), AnnotatedSource(self.path, None, 64, seed=3).identity())
+        for k in range(5):
+            os.remove(os.path.join(self.folder, f"{k}.png"))
         with contextlib.redirect_stderr(said), self.assertRaisesRegex(ReadError, "none that can be read"):
             source.checked()
 
@@ -128,7 +133,7 @@ class AnnotatedSourceTest(unittest.TestCase):
         source = AnnotatedSource(self.path, None, 64, seed=3)
         first = source.identity()
         self.assertEqual(dataclasses.replace(source, seed=5).identity(), first)
-        self.assertNotEqual(dataclasses.replace(source, left_out=(2,)).identity(), first)
+        self.assertEqual(dataclasses.replace(source, format="cocoa").identity(), first)
         self.assertNotEqual(dataclasses.replace(source, author="x").identity(), first)
         with open(self.path, encoding="utf-8") as file:
             text = file.read()
@@ -136,8 +141,18 @@ class AnnotatedSourceTest(unittest.TestCase):
             file.write(text.replace("[0, 5, 6, 5,", "[0, 5, 7, 5,", 1))
         self.assertNotEqual(source.identity(), first)
 
+    def test_validation_images_of_another_format(self):
+        numpy.savez(os.path.join(self.folder, "0.npz"), layer=numpy.ones((40, 60), numpy.uint64))
+        source = AnnotatedSource(self.path, None, 64, 0, os.path.join(self.folder, "0.npz"), author="x")
+        Image.new("RGB", (60, 40)).save(os.path.join(self.folder, "0.jpg"))
+        self.assertEqual([len(scene.objects) for scene in source.validation(3)], [1])
+        own = dataclasses.replace(source, validation_path=self.path)
+        self.assertEqual(len(own.validation(3)), 3)
+        with self.assertRaisesRegex(ReadError, "out of x, found 'nobody'"):
+            dataclasses.replace(own, author="nobody").validation(3)
+
     def test_an_author_is_asked_for(self):
-        self.assertEqual(len(AnnotatedSource(self.path, None, 64, 3, author="x")._read(self.path)), 5)
+        self.assertEqual(len(AnnotatedSource(self.path, None, 64, 3, author="x")._read()), 5)
         with self.assertRaisesRegex(ReadError, "nobody"):
             AnnotatedSource(self.path, None, 64, 3, author="nobody").checked()
 

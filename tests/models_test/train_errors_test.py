@@ -65,7 +65,7 @@ class ErrorTest(Quiet):
             moved = file.read().replace("[8, 8, 40, 8,", "[9, 8, 40, 8,")
         with open(self.path("a.json"), "w", encoding="utf-8") as file:
             file.write(moved)
-        self.assertIn("scenes: expected annotations ", self.error(self.run_tiny(
+        self.assertIn(f"scenes of {self.path('a.json')}: expected annotations ", self.error(self.run_tiny(
             "run", "--annotations", self.path("a.json"), "--resume", images=2)))
 
     def test_a_folder_that_is_a_file(self):
@@ -145,7 +145,7 @@ class ErrorTest(Quiet):
                                  images=4)
 
         self.assertEqual(run("first", "--stop-at", "2")[0], 0)
-        self.assertIn("scenes: expected store ", self.error(run("second", "--resume")))
+        self.assertIn(f"scenes of {self.path('second')}: expected store ", self.error(run("second", "--resume")))
         self.assertIn("found shapes", self.error(self.run_tiny("run", "--resume", images=4)))
         self.assertEqual(run("third", "--resume")[0], 0)  # the same families, collected elsewhere
 
