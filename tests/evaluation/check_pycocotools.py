@@ -48,6 +48,11 @@ def random_polygons(count: int) -> List[Case]:
     return cases
 
 
+def polygons_of(segmentation: List[Any]) -> List[List[float]]:
+    """COCOA has one polygon for itself, others a list of them."""
+    return segmentation if isinstance(segmentation[0], list) else [segmentation]
+
+
 def annotated_polygons(path: str) -> List[Case]:
     with open(path, encoding="utf-8") as file:
         root = json.load(file)
@@ -58,8 +63,7 @@ def annotated_polygons(path: str) -> List[Case]:
             segmentation = region["segmentation"]
             if isinstance(segmentation, dict):
                 continue
-            polygons = segmentation if isinstance(segmentation[0], list) else [segmentation]
-            cases += [(xy, *sizes[annotation["image_id"]]) for xy in polygons]
+            cases += [(xy, *sizes[annotation["image_id"]]) for xy in polygons_of(segmentation)]
     return cases
 
 
@@ -107,7 +111,8 @@ def compare_figures(golden: List[Dict[str, Any]]) -> int:
 
 
 def as_coco(path: str, author: str) -> Dict[str, Any]:
-    """A COCOA file as COCO instances: the whole masks of all regions of one author (or of each image's first)."""
+    """A COCOA file as COCO instances: the whole masks of all regions of one author (or of each image's first). Areas are not
+    used."""
     root = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     sizes = {image["id"]: (image["height"], image["width"]) for image in root["images"]}
     chosen: Dict[int, List[Any]] = {}
@@ -118,14 +123,9 @@ def as_coco(path: str, author: str) -> Dict[str, Any]:
     for image, regions in chosen.items():
         for segmentation in (region["segmentation"] for region in regions):
             if isinstance(segmentation, list):
-                polygons = segmentation if isinstance(segmentation[0], list) else [segmentation]
-                segmentation = coco_mask.merge(coco_mask.frPyObjects(polygons, *sizes[image]))
-            elif isinstance(segmentation["counts"], list):
-                segmentation = coco_mask.frPyObjects(segmentation, *sizes[image])
-            area = int(coco_mask.area(segmentation))
-            if isinstance(segmentation["counts"], bytes):
+                segmentation = coco_mask.merge(coco_mask.frPyObjects(polygons_of(segmentation), *sizes[image]))
                 segmentation["counts"] = segmentation["counts"].decode()
-            instances.append({"id": len(instances) + 1, "image_id": image, "category_id": 1, "iscrowd": 0, "area": area,
+            instances.append({"id": len(instances) + 1, "image_id": image, "category_id": 1, "iscrowd": 0, "area": 1,
                               "segmentation": segmentation})
     return {"images": [image for image in root["images"] if image["id"] in chosen], "annotations": instances,
             "categories": [{"id": 1, "name": "object"}]}

@@ -35,10 +35,13 @@ class CheckTest(unittest.TestCase):
         self.regions = self.annotation["regions"]
         self.path = os.path.join(self.folder, "some.json")
 
-    def findings(self, *more):
-        """The findings in the changed document, without the image that begins each."""
+    def save(self):
         with open(self.path, "w", encoding="ascii") as file:
             json.dump(self.document, file)
+
+    def findings(self, *more):
+        """The findings in the changed document, without the image that begins each."""
+        self.save()
         status, lines, errors = run(self.path, *more)
         self.assertEqual(errors, "")
         found = [line for line in lines if not line.startswith("note: ")][:-1]
@@ -196,8 +199,7 @@ class CheckTest(unittest.TestCase):
     def test_names_that_no_file_can_have(self):
         for name in ("a\0b.jpg", "a\ud800b.jpg", "", "."):
             self.document["images"][0]["file_name"] = name
-            with open(self.path, "w", encoding="ascii") as file:
-                json.dump(self.document, file)
+            self.save()
             with self.subTest(name):
                 status, lines, errors = run(self.path)
                 self.assertEqual((status, errors, len(lines)), (2, "", 3))
@@ -255,8 +257,7 @@ class CheckTest(unittest.TestCase):
     def test_names_that_are_too_long(self):
         for name, found in (("\u00e4" * 126 + ".jpg", 256), ("a/" + "b" * 257 + "\\c.jpg", 257)):
             self.document["images"][0]["file_name"] = name
-            with open(self.path, "w", encoding="ascii") as file:
-                json.dump(self.document, file)
+            self.save()
             with self.subTest(name):
                 status, lines, errors = run(self.path)
                 self.assertEqual((status, errors), (2, ""))
@@ -264,8 +265,7 @@ class CheckTest(unittest.TestCase):
                     f"{self.path}: image {name} (id 7): file_name: expected at most 255 bytes between slashes, "
                     f"found {found}"])
         self.document["images"][0]["file_name"] = "a" * 255 + "/" + "b" * 255
-        with open(self.path, "w", encoding="ascii") as file:
-            json.dump(self.document, file)
+        self.save()
         self.assertEqual(run(self.path)[0], 0)
 
 

@@ -48,6 +48,14 @@ class ConvertTest(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def name_first(self, name):
+        """Writes named.json: the images seven.png and nine.png, of which the first is called `name`."""
+        with open(os.path.join(FIXTURES, "cocoa.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        document["images"][0]["file_name"] = name
+        with open(self.path("named.json"), "w", encoding="ascii") as file:
+            json.dump(document, file)
+
     def test_round_trips_of_all_fixtures(self):
         for name in sorted(os.listdir(FIXTURES)):
             if not name.endswith(".json"):
@@ -149,11 +157,7 @@ class ConvertTest(unittest.TestCase):
     def test_an_image_without_a_name_has_no_file(self):
         """It is named, the other is written, and nothing is left of what could not be."""
         for name in ("", ".", "a\0b.png", "a\ud800b.png"):
-            with open(os.path.join(FIXTURES, "cocoa.json"), encoding="utf-8") as file:
-                document = json.load(file)
-            document["images"][0]["file_name"] = name
-            with open(self.path("named.json"), "w", encoding="ascii") as file:
-                json.dump(document, file)
+            self.name_first(name)
             with self.subTest(name), tempfile.TemporaryDirectory() as output:
                 status, _, errors = run(self.path("named.json"), "-o", output, "--to", "npz")
                 self.assertEqual((status, len(errors.splitlines())), (2, 2), errors)
@@ -163,25 +167,17 @@ class ConvertTest(unittest.TestCase):
 
     def test_a_name_that_is_too_long_stops_its_image_only(self):
         for name in ("s" * 252 + ".png", "s" * 400, "/".join(["s" * 100] * 3)):
-            with open(os.path.join(FIXTURES, "cocoa.json"), encoding="utf-8") as file:
-                document = json.load(file)
-            document["images"][0]["file_name"] = name
-            with open(self.path("named.json"), "w", encoding="ascii") as file:
-                json.dump(document, file)
+            self.name_first(name)
             size = len(os.path.splitext(name.replace("/", "__"))[0]) + 4
             with self.subTest(name), tempfile.TemporaryDirectory() as output:
-                number = document["images"][0]["id"]
-                other = "nine" if number == 7 else "seven"
                 status, printed, errors = run(self.path("named.json"), "-o", output, "--to", "npz")
                 self.assertEqual(status, 2)
                 self.assertEqual(errors.splitlines(), [
-                    f"error: {self.path('named.json')}: image {name} (id {number}): expected a name that a file can have, "
+                    f"error: {self.path('named.json')}: image {name} (id 7): expected a name that a file can have, "
                     f"found one of {size} bytes for it",
                     f"error: {self.path('named.json')}: 1 of 2 images could not be converted"])
-                self.assertEqual(os.listdir(output), [f"{other}.npz"])
-        document["images"][0]["file_name"] = "s" * 251 + ".jpg"
-        with open(self.path("named.json"), "w", encoding="ascii") as file:
-            json.dump(document, file)
+                self.assertEqual(os.listdir(output), ["nine.npz"])
+        self.name_first("s" * 251 + ".jpg")
         self.assertEqual(run(self.path("named.json"), "-o", self.path("out"), "--to", "npz")[0], 0)
         self.assertIn("s" * 251 + ".npz", os.listdir(self.path("out")))
 
