@@ -123,18 +123,18 @@ struct Workload {
         residual(c.residual ? outputs(c) : 0),
         dst(outputs(c)) {
     for (Floats* floats : {&src, &weights, &bias, &residual}) floats->fill(engine);
-    desc = {c.in, c.out, c.kernel, c.stride, pad(c), c.dilation, Activation::kRelu};
-    packed = cpu::pack_conv(desc, weights.data(), bias.data());
-    params.src = src.data();
-    params.batch = c.batch;
-    params.in_h = params.in_w = c.side;
-    params.src_stride = c.src_stride;
-    params.dst = dst.data();
-    params.out_h = params.out_w = out_side(c);
-    params.dst_stride = padded(c.out);
-    params.residual = c.residual ? residual.data() : nullptr;
-    params.residual_stride = padded(c.out);
-    params.weights = packed.get();
+    op.desc = {c.in, c.out, c.kernel, c.stride, pad(c), c.dilation, Activation::kRelu};
+    packed = Floats(cpu::packed_bytes(op.desc) / sizeof(float));
+    op.src = src.data();
+    op.batch = {c.batch};
+    op.in_h = op.in_w = c.side;
+    op.src_stride = c.src_stride;
+    op.dst = dst.data();
+    op.out_h = op.out_w = out_side(c);
+    op.dst_stride = padded(c.out);
+    op.residual = c.residual ? residual.data() : nullptr;
+    op.residual_stride = padded(c.out);
+    op.weights = cpu::pack(op.desc, weights.data(), bias.data(), packed.data());
   }
 
   static int pad(const Case& c) { return c.dilation * (c.kernel / 2); }
@@ -143,14 +143,13 @@ struct Workload {
   static size_t outputs(const Case& c) { return size_t{1} * c.batch * out_side(c) * out_side(c) * padded(c.out); }
 
   double flops() const {
-    const double pixels = double{1} * params.batch * params.out_h * params.out_w;
-    return 2.0 * pixels * desc.out_channels * desc.in_channels * desc.kernel * desc.kernel;
+    const double pixels = double{1} * op.batch.room * op.out_h * op.out_w;
+    return 2.0 * pixels * op.desc.out_channels * op.desc.in_channels * op.desc.kernel * op.desc.kernel;
   }
 
   Floats src, weights, bias, residual, dst;
-  ConvDesc desc;
-  ConvParams params;
-  std::unique_ptr<PackedConv> packed;
+  Floats packed{0};
+  ConvOp op;
 };
 
 struct DepthwiseWorkload {
@@ -161,35 +160,33 @@ struct DepthwiseWorkload {
         bias(c.channels),
         dst(size_t{1} * (c.side / c.stride) * (c.side / c.stride) * padded) {
     for (Floats* floats : {&src, &weights, &bias}) floats->fill(engine);
-    desc = {c.channels, c.kernel, c.stride, c.stride == 1 ? c.kernel / 2 : (c.kernel - 2) / 2, Activation::kRelu6};
-    packed = cpu::pack_depthwise(desc, weights.data(), bias.data());
-    params.src = src.data();
-    params.in_h = params.in_w = c.side;
-    params.src_stride = params.dst_stride = padded;
-    params.dst = dst.data();
-    params.out_h = params.out_w = c.side / c.stride;
-    params.weights = packed.get();
+    op.desc = {c.channels, c.kernel, c.stride, c.stride == 1 ? c.kernel / 2 : (c.kernel - 2) / 2, Activation::kRelu6};
+    packed = Floats(cpu::packed_bytes(op.desc) / sizeof(float));
+    op.src = src.data();
+    op.in_h = op.in_w = c.side;
+    op.src_stride = op.dst_stride = padded;
+    op.dst = dst.data();
+    op.out_h = op.out_w = c.side / c.stride;
+    op.weights = cpu::pack(op.desc, weights.data(), bias.data(), packed.data());
   }
-  double flops() const { return 2.0 * params.out_h * params.out_w * desc.channels * desc.kernel * desc.kernel; }
+  double flops() const { return 2.0 * op.out_h * op.out_w * op.desc.channels * op.desc.kernel * op.desc.kernel; }
   double bytes() const { return static_cast<double>(src.size() + dst.size()) * sizeof(float); }
 
   int padded;
   Floats src, weights, bias, dst;
-  DepthwiseDesc desc;
-  DepthwiseParams params;
-  std::unique_ptr<PackedDepthwise> packed;
+  Floats packed{0};
+  DepthwiseOp op;
 };
 
 // Compares sampled outputs with the definition, the map's corners among them.
 bool verify(DepthwiseWorkload& work, std::mt19937& engine) {
-  const DepthwiseParams& p = work.params;
+  const DepthwiseOp& p = work.op;
   for (int i = 0; i < 200; ++i) {
     const auto below = [&](int n) { return static_cast<int>(engine() % static_cast<uint32_t>(n)); };
     const int y = i < 4 ? (i & 1) * (p.out_h - 1) : below(p.out_h);
     const int x = i < 4 ? (i >> 1) * (p.out_w - 1) : below(p.out_w);
-    const int channel = below(work.desc.channels);
-    const float expected =
-        sln_naive::depthwise_at<float>(work.desc, p, work.weights.data(), work.bias.data(), y, x, channel);
+    const int channel = below(work.op.desc.channels);
+    const float expected = sln_naive::depthwise_at<float>(p, work.weights.data(), work.bias.data(), y, x, channel);
     const float got = p.dst[(size_t{1} * y * p.out_w + x) * p.dst_stride + channel];
     if (!(std::fabs(expected - got) <= (cpu::isa() == cpu::Isa::kSse4 ? 1e-4f : 0.0f))) {
       std::printf("%d %d %d: expected %.9g, found %.9g\n", y, x, channel, expected, got);
@@ -201,15 +198,15 @@ bool verify(DepthwiseWorkload& work, std::mt19937& engine) {
 
 // Compares sampled outputs, the map's corners among them, with the definition. SSE4 rounds differently.
 bool verify(Workload& work, std::mt19937& engine) {
-  const ConvParams& p = work.params;
+  const ConvOp& p = work.op;
   const bool exact = cpu::isa() != cpu::Isa::kSse4;
   for (int i = 0; i < 200; ++i) {
     const auto below = [&](int n) { return static_cast<int>(engine() % static_cast<uint32_t>(n)); };
-    const int item = below(p.batch);
+    const int item = below(p.batch.room);
     const int y = i < 4 ? (i & 1) * (p.out_h - 1) : below(p.out_h);
     const int x = i < 4 ? (i >> 1) * (p.out_w - 1) : below(p.out_w);
-    const int channel = below(work.desc.out_channels);
-    const float expected = naive::conv_at(work.desc, p, work.weights.data(), work.bias.data(), item, y, x, channel);
+    const int channel = below(work.op.desc.out_channels);
+    const float expected = naive::conv_at(p, work.weights.data(), work.bias.data(), item, y, x, channel);
     const size_t pixel = (size_t{1} * item * p.out_h + y) * p.out_w + x;
     const float got = p.dst[pixel * p.dst_stride + channel];
     if (exact ? std::memcmp(&expected, &got, sizeof(float)) != 0 : !(std::fabs(expected - got) <= 1e-3f)) {
@@ -325,13 +322,13 @@ int run(const Options& options) {
   for (const Case& c : kCases) {
     if (std::string(c.name).find(options.filter) == std::string::npos) continue;
     Workload work(c, engine);
-    const auto body = [&] { cpu::conv(work.desc, work.params, pool); };
+    const auto body = [&] { cpu::run(work.op, nullptr, pool); };
     if (!run_case(c.name, work, body, 0.0, engine, options, pool, peak)) return 1;
   }
   for (const DepthwiseCase& c : kDepthwiseCases) {
     if (std::string(c.name).find(options.filter) == std::string::npos) continue;
     DepthwiseWorkload work(c, engine);
-    const auto body = [&] { cpu::depthwise(work.desc, work.params, pool); };
+    const auto body = [&] { cpu::run(work.op, nullptr, pool); };
     if (!run_case(c.name, work, body, work.bytes(), engine, options, pool, peak)) return 1;
   }
   return 0;

@@ -1,12 +1,10 @@
 #include "engine/arena.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 #include <numeric>
 #include <utility>
 
+#include "engine/backend.h"
 #include "engine/error.h"
 
 namespace sln {
@@ -14,12 +12,6 @@ namespace {
 
 size_t round_up(size_t bytes) {
   return (bytes + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
-}
-
-void* allocate(size_t bytes) {
-  void* memory = std::aligned_alloc(Arena::kAlignment, round_up(std::max<size_t>(bytes, 1)));
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
 }
 
 }  // namespace
@@ -34,25 +26,18 @@ void Buffer::swap(Buffer& other) noexcept {
   std::swap(data_, other.data_);
 }
 
-Arena::Arena(Mode mode) : mode_(mode) {}
-
-Arena::~Arena() {
-  std::free(block_);
-  for (void* memory : guarded_) std::free(memory);
-}
-
 Buffer Arena::take(size_t bytes) {
-  const int id = static_cast<int>(next_++);
+  const size_t id = next_++;
   if (recording_) {
     lifetimes_.push_back({round_up(bytes), event_++, -1});
-    return {this, id, nullptr};
+    return {this, static_cast<int>(id), reinterpret_cast<void*>(kAlignment * next_)};
   }
-  if (next_ > lifetimes_.size() || round_up(bytes) != lifetimes_[static_cast<size_t>(id)].bytes)
+  if (id >= lifetimes_.size() || round_up(bytes) > lifetimes_[id].bytes)
     fail(ErrorKind::kInternal, "arena: buffer ", id, " of ", bytes, " bytes was not planned so");
-  if (mode_ == Mode::kPacked) return {this, id, block_ + offsets_[static_cast<size_t>(id)]};
-  void* memory = guarded_[static_cast<size_t>(id)];
-  std::memset(memory, 0xFF, bytes);
-  return {this, id, memory};
+  if (mode_ == Mode::kPacked)
+    return {this, static_cast<int>(id), static_cast<unsigned char*>(blocks_[0].data()) + offsets_[id]};
+  backend_.poison(blocks_[id].data(), bytes);
+  return {this, static_cast<int>(id), blocks_[id].data()};
 }
 
 void Arena::release(int id) {
@@ -63,13 +48,12 @@ void Arena::plan() {
   recording_ = false;
   bytes_ = lay_out(lifetimes_, offsets_);
   if (mode_ == Mode::kPacked) {
-    block_ = static_cast<unsigned char*>(allocate(bytes_));
+    blocks_.emplace_back(device_, bytes_);
     return;
   }
   bytes_ = 0;
-  guarded_.reserve(lifetimes_.size());
   for (const Lifetime& life : lifetimes_) {
-    guarded_.push_back(allocate(life.bytes));
+    blocks_.emplace_back(device_, life.bytes);
     bytes_ += life.bytes;
   }
 }

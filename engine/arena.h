@@ -1,17 +1,19 @@
 // One scratch block for all activations, planned before the first run.
 //
-// The pipeline is plain code that takes buffers and lets them go. It is run once against a backend that computes
-// nothing, while the arena records sizes and lifetimes; plan() turns these into offsets. From then on the n-th take()
-// of a run gets the n-th offset, so a run allocates nothing. The order of takes and releases must not depend on data.
+// The pipeline is plain code that takes buffers and lets them go. It is walked through once while the arena records
+// sizes and lifetimes and no op runs; plan() turns these into offsets. From then on the n-th take() of a run gets the
+// n-th offset, so a run allocates nothing. The order of takes and releases must not depend on data.
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <vector>
+
+#include "engine/device.h"
 
 namespace sln {
 
 class Arena;
+class Backend;
 
 // A piece of the arena, returned to it by the destructor. Movable.
 class Buffer {
@@ -24,29 +26,33 @@ class Buffer {
     return *this;
   }
   ~Buffer();
-  float* floats() const { return static_cast<float*>(data_); }
-  void* data() const { return data_; }
+  void* data() { return data_; }
+  float* floats() { return static_cast<float*>(data_); }
+  const void* data() const { return data_; }
+  const float* floats() const { return static_cast<const float*>(data_); }
 
  private:
   void swap(Buffer& other) noexcept;
   Arena* arena_ = nullptr;
   int id_ = 0;
-  void* data_ = nullptr;  // null while recording
+  void* data_ = nullptr;  // of the device; while the arena records, an address that is nobody's
 };
 
 class Arena {
  public:
   static constexpr size_t kAlignment = 64;  // bytes
 
-  // kGuard gives every buffer its own memory, filled with 0xFF (NaN) at each take, so that sanitizers and poison see
-  // reads of another buffer or of a former life. Chosen by SLN_ARENA=guard.
+  // kGuard gives every buffer its own memory, poisoned at each take, so that sanitizers and poison see reads of another
+  // buffer or of a former life. Chosen by SLN_ARENA=guard.
   enum class Mode { kPacked, kGuard };
-  explicit Arena(Mode mode);
-  ~Arena();
+  // Memory is the device's, poison goes through the backend's queue; both outlive the arena.
+  Arena(Mode mode, Device& device, Backend& backend) : mode_(mode), device_(device), backend_(backend) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  // At most the bytes that were recorded for this take; memory is 64-byte aligned.
   Buffer take(size_t bytes);
+  bool recording() const { return recording_; }
   // Ends recording. Lays out what was recorded and allocates it. Throws std::bad_alloc.
   void plan();
   // Begins a run: the next take() is the first. All buffers must have been returned.
@@ -67,14 +73,15 @@ class Arena {
   void release(int id);
 
   Mode mode_;
+  Device& device_;
+  Backend& backend_;
   bool recording_ = true;
   int event_ = 0;
   size_t next_ = 0;
   size_t bytes_ = 0;
   std::vector<Lifetime> lifetimes_;
   std::vector<size_t> offsets_;
-  std::vector<void*> guarded_;  // kGuard: one block per buffer
-  unsigned char* block_ = nullptr;
+  std::vector<DeviceMemory> blocks_;  // kPacked: one; kGuard: one per buffer
 };
 
 }  // namespace sln

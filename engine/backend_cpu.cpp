@@ -1,60 +1,93 @@
+// The CPU: every op is done when run() returns, so there is one flight, and what is fetched is already here.
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <vector>
+
 #include "engine/backend.h"
+#include "engine/device.h"
 #include "engine/error.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/isa.h"
 
 namespace sln {
 namespace {
 
+constexpr size_t kAlignment = 64;  // bytes
+
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads) : pool_(threads) {}
+  explicit CpuBackend(cpu::ThreadPool& pool) : pool_(pool) {}
 
-  const char* device() const override { return "cpu"; }
-  const char* isa() const override { return cpu::isa_name(cpu::isa()); }
-  cpu::ThreadPool& host_pool() override { return pool_; }
+  size_t scratch_bytes(const Op& op) const override {
+    return std::visit([&](const auto& one) { return cpu::scratch_bytes(one, pool_.threads()); }, op);
+  }
+  void run(const Op& op, void* scratch) override {
+    std::visit([&](const auto& one) { cpu::run(one, scratch, pool_); }, op);
+  }
+  void poison(void* memory, size_t bytes) override { std::memset(memory, 0xFF, bytes); }
+
+  int flights() const override { return 1; }
+  void fetch(int /*flight*/, const void* block, size_t /*bytes*/) override { block_ = block; }
+  const void* wait(int /*flight*/) override { return block_; }
+  void mark(int /*flight*/, int moment) override {
+    const auto index = static_cast<size_t>(moment);
+    if (index >= moments_.size()) moments_.resize(index + 1);
+    moments_[index] = Clock::now();
+  }
+  double seconds(int /*flight*/, int from, int to) override {
+    return std::chrono::duration<double>(moments_[static_cast<size_t>(to)] - moments_[static_cast<size_t>(from)])
+        .count();
+  }
+  void read(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+
   double measure_peak_flops() override { return cpu::measure_peak_flops(pool_.threads()); }
 
-  std::unique_ptr<PackedConv> pack_conv(const ConvDesc& desc, const float* weights, const float* bias) override {
-    return cpu::pack_conv(desc, weights, bias);
-  }
-  std::unique_ptr<PackedDepthwise> pack_depthwise(const DepthwiseDesc& desc, const float* weights,
-                                                  const float* bias) override {
-    return cpu::pack_depthwise(desc, weights, bias);
-  }
-  size_t resize_workspace_bytes(int side) override { return cpu::resize_workspace_bytes(side, pool_.threads()); }
-  size_t proposals_workspace_bytes(int total_anchors, int pre_nms) override {
-    return cpu::proposals_workspace_bytes(total_anchors, pre_nms);
-  }
-
-  void resize_to_canvas(const ResizeParams& params) override { cpu::resize_to_canvas(params, pool_); }
-  void canvas_from_planes(const CanvasPlanesParams& params) override { cpu::canvas_from_planes(params, pool_); }
-  void conv(const ConvDesc& desc, const ConvParams& params) override { cpu::conv(desc, params, pool_); }
-  void depthwise(const DepthwiseDesc& desc, const DepthwiseParams& params) override {
-    cpu::depthwise(desc, params, pool_);
-  }
-  void max_pool(const PoolParams& params) override { cpu::max_pool(params, pool_); }
-  void average_pool(const PoolParams& params) override { cpu::average_pool(params, pool_); }
-  void upsample_sum(const UpsampleSumParams& params) override { cpu::upsample_sum(params, pool_); }
-  void softmax(const SoftmaxParams& params) override { cpu::softmax(params, pool_); }
-  void proposals(const ProposalParams& params) override { cpu::proposals(params, pool_); }
-  void roi_align(const RoiAlignParams& params) override { cpu::roi_align(params, pool_); }
-  void refine_planes(const RefineParams& params) override { cpu::refine_planes(params, pool_); }
-  void mask_planes(const MaskPlanesParams& params) override { cpu::mask_planes(params, pool_); }
-  int read_count(const int32_t* count) override { return *count; }
-
  private:
-  cpu::ThreadPool pool_;
+  using Clock = std::chrono::steady_clock;
+  cpu::ThreadPool& pool_;
+  const void* block_ = nullptr;
+  std::vector<Clock::time_point> moments_;
+};
+
+class CpuDevice final : public Device {
+ public:
+  const char* name() const override { return "cpu"; }
+  const char* isa() const override { return cpu::isa_name(cpu::isa()); }
+
+  void* allocate(size_t bytes) override {
+    const size_t whole = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+    void* memory = std::aligned_alloc(kAlignment, whole);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+  }
+  void release(void* memory) noexcept override { std::free(memory); }
+  void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+
+  size_t packed_bytes(const ConvDesc& desc) const override { return cpu::packed_bytes(desc); }
+  size_t packed_bytes(const DepthwiseDesc& desc) const override { return cpu::packed_bytes(desc); }
+  PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias, void* to) override {
+    return cpu::pack(desc, weights, bias, to);
+  }
+  PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float* bias, void* to) override {
+    return cpu::pack(desc, weights, bias, to);
+  }
+
+  std::unique_ptr<Backend> open(cpu::ThreadPool& pool) override { return std::make_unique<CpuBackend>(pool); }
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) {
+std::shared_ptr<Device> open_cpu_device() {
   try {
     cpu::isa();
   } catch (const std::invalid_argument& error) {
     throw Error(ErrorKind::kUnsupported, error.what());
   }
-  return std::make_unique<CpuBackend>(threads);
+  return std::make_shared<CpuDevice>();
 }
 
 }  // namespace sln

@@ -4,23 +4,65 @@
 
 namespace sln {
 
-void Capture::pixels(const std::string& name, const MapView& map, bool per_roi) {
+int Capture::used(const Items& items) {
+  if (items.used == nullptr) return items.room;
+  int32_t count = 0;
+  backend_.read(&count, items.used, sizeof count);
+  return count;
+}
+
+void Capture::pixels(const char* name, const MapView& map) {
   Tensor tensor;
   tensor.name = name;
-  if (per_roi) tensor.dims.push_back(map.batch);
+  const int64_t n = used(map.batch);
+  if (map.batch.used != nullptr) tensor.dims.push_back(n);
   for (const int dim : {map.channels, map.h, map.w}) tensor.dims.push_back(dim);
-  tensor.data.reserve(static_cast<size_t>(map.pixels()) * static_cast<size_t>(map.channels));
-  const int64_t plane = static_cast<int64_t>(map.h) * map.w;
-  for (int n = 0; n < map.batch; ++n)
+  const int64_t plane = map.pixels_per_item();
+  // Up to the last pixel's last channel: behind it may lie another buffer.
+  std::vector<float> rows(n == 0 ? 0 : static_cast<size_t>((n * plane - 1) * map.stride + map.channels));
+  backend_.read(rows.data(), map.data, rows.size() * sizeof(float));
+  tensor.data.reserve(static_cast<size_t>(n * plane * map.channels));
+  for (int64_t item = 0; item < n; ++item)
     for (int c = 0; c < map.channels; ++c)
-      for (int64_t i = 0; i < plane; ++i) tensor.data.push_back(map.data[(n * plane + i) * map.stride + c]);
+      for (int64_t i = 0; i < plane; ++i)
+        tensor.data.push_back(rows[static_cast<size_t>((item * plane + i) * map.stride + c)]);
   tensors_.push_back(std::move(tensor));
 }
 
-void Capture::floats(const std::string& name, Dims dims, const float* data) {
-  Tensor tensor{name, std::move(dims), {}};
-  tensor.data.assign(data, data + element_count(tensor.dims));
-  tensors_.push_back(std::move(tensor));
+void capture(const Canvas& canvas, const Config& /*config*/, Capture& tensors) {
+  tensors.pixels("canvas", canvas.map.view);
+}
+
+void capture(const Features& features, const Config& /*config*/, Capture& tensors) {
+  tensors.pixels("features", features.map.view);
+}
+
+void capture(const GlobalLayers& global, const Config& /*config*/, Capture& tensors) {
+  tensors.pixels("global_layers", global.view);
+}
+
+void capture(const RpnMaps& maps, const Config& /*config*/, Capture& tensors) {
+  tensors.pixels("rpn_objectness", maps.objectness.view);
+  tensors.pixels("rpn_deltas", maps.deltas.view);
+}
+
+void capture(const Boxes& boxes, const Config& /*config*/, Capture& tensors) {
+  tensors.items("boxes", boxes.items, {4}, boxes.boxes);
+  tensors.items("scores", boxes.items, {}, boxes.scores);
+  tensors.items("anchor_index", boxes.items, {}, boxes.anchor_index);
+}
+
+void capture(const RoiFeatures& /*rois*/, const Config& /*config*/, Capture& /*tensors*/) {}
+
+void capture(const InstanceLayers& instance, const Config& /*config*/, Capture& tensors) {
+  tensors.pixels("instance_layers", instance.probabilities.view);
+}
+
+void capture(const SemDist& semdist, const Config& config, Capture& tensors) {
+  const int p = config.roi_side;
+  tensors.items("layers", semdist.items, {config.layers + 1, p, p}, semdist.layers);
+  tensors.items("confidence", semdist.items, {p, p}, semdist.confidence);
+  tensors.items("level", semdist.items, {p, p}, static_cast<const uint8_t*>(semdist.level.data()));
 }
 
 }  // namespace sln

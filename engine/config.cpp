@@ -89,22 +89,23 @@ void check_divisible(const Fields& fields, const char* what, int value, int divi
     fail(ErrorKind::kFormat, fields.where(), ": ", what, ": expected a multiple of ", divisor, ", found ", value);
 }
 
-// Reads a name that must be one of the keys of `known`, and returns what stands behind it.
-int one_of(Fields& fields, const char* key, const std::map<std::string, int>& known, std::string& name) {
-  name = fields.text(key);
-  const auto found = known.find(name);
-  if (found != known.end()) return found->second;
+// Reads the name of one of the table's entries.
+template <typename Entry, size_t kCount>
+const Entry* one_of(Fields& fields, const char* key, const Entry (&table)[kCount]) {
+  const std::string name = fields.text(key);
   std::string names;
-  for (const auto& entry : known) names += concat(names.empty() ? "\"" : ", \"", entry.first, "\"");
+  for (const Entry& entry : table) {
+    if (name == entry.name) return &entry;
+    names += concat(names.empty() ? "\"" : ", \"", entry.name, "\"");
+  }
   fail(ErrorKind::kUnsupported, fields.where(), ": ", key, ": expected one of ", names, ", found \"", name, "\"");
 }
 
 void read_network(Fields& fields, Config& config) {
-  // The levels that a network's definition fixes (0: the config chooses), the stages of an encoder.
-  static const std::map<std::string, int> networks = {{"sln", 0}, {"arcnn", 1}, {"arcnn-visible", 2}};
-  static const std::map<std::string, int> encoders = {{"resnet", 4}, {"efficientnet-lite0", 7}};
-  const int levels = one_of(fields, "network", networks, config.network);
-  const auto stages = static_cast<size_t>(one_of(fields, "encoder", encoders, config.encoder));
+  config.network = one_of(fields, "network", kNetworks);
+  config.encoder = one_of(fields, "encoder", kEncoders);
+  const int levels = config.network->levels;
+  const auto stages = static_cast<size_t>(config.encoder->stages);
   config.side = fields.integer("side", 32, 8192);
   check_divisible(fields, "side", config.side, 32);
   config.layers = fields.integer("layers", levels == 0 ? 1 : levels, levels == 0 ? 15 : levels);

@@ -4,19 +4,21 @@
 #include <string>
 #include <vector>
 
+#include "engine/networks.h"
+
 namespace sln {
 
 struct Config {
-  std::string network;       // "sln", "arcnn" or "arcnn-visible"
-  std::string encoder;       // "resnet" or "efficientnet-lite0"
-  int side = 0;              // S, canvas side in pixels
-  int layers = 0;            // K, visibility levels; 1 for arcnn, 2 for arcnn-visible
-  int feature_channels = 0;  // C
-  int head_channels = 0;     // H
-  int roi_side = 0;          // P
-  int max_rois = 0;          // N
-  std::vector<int> blocks;   // blocks per encoder stage: four stages of resnet, seven of efficientnet-lite0
-  int stem_channels = 0;     // channels of the stem; scales all widths of the encoder
+  const Network* network = nullptr;  // of kNetworks
+  const Encoder* encoder = nullptr;  // of kEncoders
+  int side = 0;                      // S, canvas side in pixels
+  int layers = 0;                    // K, visibility levels
+  int feature_channels = 0;          // C
+  int head_channels = 0;             // H
+  int roi_side = 0;                  // P
+  int max_rois = 0;                  // N
+  std::vector<int> blocks;           // blocks per encoder stage
+  int stem_channels = 0;             // channels of the stem; scales all widths of the encoder
   int rpn_channels = 0;
   int rpn_stride = 0;                 // canvas pixels per RPN cell, a multiple of 4
   std::vector<double> anchor_ratios;  // height / width
@@ -31,7 +33,7 @@ struct Config {
   int grid() const { return side / rpn_stride; }  // RPN cells per axis
   int anchors_per_cell() const { return static_cast<int>(anchor_ratios.size() * anchor_scales.size()); }  // A
   int map_side() const { return side / 4; }  // side of F and G
-  bool has_global_layers() const { return network == "sln"; }
+  bool has_global_layers() const { return network->global_layers; }
   // Channels that RPN and RoI heads see: F and, where the network has them, the K+1 planes of G.
   int context_channels() const { return feature_channels + (has_global_layers() ? layers + 1 : 0); }
 };

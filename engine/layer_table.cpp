@@ -27,13 +27,23 @@ class Builder {
   explicit Builder(const Config& config) : config_(config) {}
 
   std::vector<Layer> build() {
-    if (config_.encoder == "resnet") {
-      resnet();
-    } else {
-      lite();
+    switch (config_.encoder->kind) {
+      case EncoderKind::kResNet:
+        resnet();
+        break;
+      case EncoderKind::kLite:
+        lite();
+        break;
     }
     fuse();
-    config_.network == "sln" ? sln() : arcnn();
+    switch (config_.network->kind) {
+      case NetworkKind::kSln:
+        sln();
+        break;
+      case NetworkKind::kArcnn:
+        arcnn();
+        break;
+    }
     return std::move(layers_);
   }
 

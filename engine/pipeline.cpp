@@ -1,6 +1,7 @@
 #include "engine/pipeline.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -24,118 +25,131 @@ Arena::Mode arena_mode() {
   fail(ErrorKind::kInvalidArgument, "SLN_ARENA: expected packed or guard, found '", mode, "'");
 }
 
+DecodeInput decode_input(const Config& config, const Flight& flight, const Found& found, const DecodeOptions& options) {
+  DecodeInput input;
+  input.count = *found.count;
+  input.boxes = found.boxes;
+  input.objectness = found.scores;
+  input.anchors = found.anchor_index;
+  input.layers = found.layers;
+  input.confidence = found.confidence;
+  input.levels = config.layers;
+  input.roi_side = config.roi_side;
+  input.image_w = flight.image_w;
+  input.image_h = flight.image_h;
+  input.scaled_w = flight.scaled_w;
+  input.scaled_h = flight.scaled_h;
+  input.options = options;
+  return input;
+}
+
 }  // namespace
 
-Pipeline::Pipeline(const Blob& blob, const Options& options)
-    : config_(blob.config()),
+Pipeline::Pipeline(const Model& model, const Options& options)
+    : config_(model.blob().config()),
       options_(options),
-      backend_(make_backend(options.device, resolve_threads(options.threads))),
-      layers_(pack_layers(blob, *backend_)),
-      anchors_(make_anchors(config_)),
-      arena_(arena_mode()) {
-  if (!options.refine && config_.network != "sln")
-    fail(ErrorKind::kUnsupported, "option refine: expected 1, since the network ", config_.network,
+      pool_(resolve_threads(options.threads)),
+      packed_(model.packed_for(options.device)),
+      backend_(packed_->device->open(pool_)),
+      arena_(arena_mode(), *packed_->device, *backend_),
+      flights_(options.capture ? 1 : static_cast<size_t>(backend_->flights())) {
+  if (!options.refine && !config_.network->refinement)
+    fail(ErrorKind::kUnsupported, "option refine: expected 1, since the network ", config_.network->name,
          " has no refinement, found 0");
-  const std::unique_ptr<Backend> dry = make_dry_backend(*backend_, config_.max_rois);
-  Context context{config_, *dry, arena_};
+  for (size_t i = 0; i < flights_.size(); ++i) flights_[i].number = static_cast<int>(i);
   Image image;
   image.width = image.height = config_.side;
-  forward(context, image, nullptr);
+  Page page({config_, *backend_, arena_}, flights_[0], false);
+  page_of(page, image);
   arena_.plan();
+  for (const Flight::Stage& stage : flights_[0].stages) stages_.push_back({stage.name, 0, 0});
+  stages_.push_back({"decode", 0, 0});
+}
+
+void Pipeline::submit(const Image& image) {
+  if (under_way() == flights())
+    fail(ErrorKind::kInvalidArgument, "submit: expected at most ", flights(),
+         " images under way on this engine, found that all are: collect one first");
+  Flight& flight = flights_[submitted_ % flights_.size()];
+  ++submitted_;
+  flight.error = nullptr;
+  try {
+    forward(image, flight);
+  } catch (...) {
+    flight.error = std::current_exception();
+  }
+}
+
+void Pipeline::forward(const Image& image, Flight& flight) {
+  flight.image_w = image.width;
+  flight.image_h = image.height;
+  scaled_size(config_.side, image.width, image.height, flight.scaled_w, flight.scaled_h);
+  arena_.rewind();
+  Page page({config_, *backend_, arena_}, flight, options_.capture);
+  const FoundBlock found = page_of(page, image);
+  backend_->fetch(flight.number, found.memory.data(), found_bytes(config_));
+}
+
+void Pipeline::collect(Result& result) {
+  using Clock = std::chrono::steady_clock;
+  if (under_way() == 0) fail(ErrorKind::kInvalidArgument, "collect: expected an image under way, found none");
+  Flight& flight = flights_[collected_ % flights_.size()];
+  ++collected_;
+  for (StageTime& stage : stages_) stage = {stage.name, 0, 0};
+  captured_.clear();
+  if (flight.error) std::rethrow_exception(std::exchange(flight.error, nullptr));
+  const Found found = found_at(config_, const_cast<void*>(backend_->wait(flight.number)));
+  const Clock::time_point begin = Clock::now();
+  decode(decode_input(config_, flight, found, options_.decode), decode_workspace_, pool_, result);
+  tell_times(flight, *found.count, std::chrono::duration<double>(Clock::now() - begin).count());
+  captured_.swap(flight.captured);
 }
 
 void Pipeline::run(const Image& image, Result& result) {
-  capture_.clear();
-  arena_.rewind();
-  Context context{config_, *backend_, arena_};
-  forward(context, image, &result);
+  if (under_way() != 0)
+    fail(ErrorKind::kInvalidArgument, "run: expected no image under way on this engine, found ", under_way(),
+         ": collect first");
+  submit(image);
+  collect(result);
 }
 
-// result is null while the arena records.
-void Pipeline::forward(Context& context, const Image& image, Result* result) {
-  StageWatch watch(stages_, context, options_.capture && result != nullptr ? &capture_ : nullptr);
-  const Prediction found =
-      config_.network == "sln" ? sln_page(context, image, watch) : arcnn_page(context, image, watch);
-  if (result != nullptr) decode_into(image, found, *result);
-  watch.end("decode");
+void Pipeline::tell_times(const Flight& flight, int rois, double decode_seconds) {
+  for (size_t i = 0; i < flight.stages.size(); ++i) {
+    const Flight::Stage& stage = flight.stages[i];
+    const int moment = 2 * static_cast<int>(i);
+    stages_[i].seconds = backend_->seconds(flight.number, moment, moment + 1);
+    stages_[i].macs = stage.work.image + stage.work.per_item * rois;
+  }
+  stages_.back().seconds = decode_seconds;
 }
 
-// The page of `network` "sln".
-Prediction Pipeline::sln_page(Context& context, const Image& image, StageWatch& watch) {
-  Prediction out;
-  Canvas canvas = preprocess(context, image);
-  out.scaled_w = canvas.scaled_w;
-  out.scaled_h = canvas.scaled_h;
-  watch.end("preprocess");
-  watch.keep("canvas", canvas.map.view);
+FoundBlock Pipeline::page_of(Page& page, const Image& photo) {
+  switch (config_.network->kind) {
+    case NetworkKind::kSln:
+      return sln_page(page, photo);
+    case NetworkKind::kArcnn:
+      return arcnn_page(page, photo);
+  }
+  fail(ErrorKind::kInternal, "no page for the network");
+}
 
-  Features features = encoder(context, layers_.encoder, std::move(canvas));
-  watch.end("encoder");
-  watch.keep("features", features.map.view);
-
-  const GlobalLayers global = glm(context, layers_.glm, features);
-  watch.end("glm");
-  watch.keep("global_layers", global.view);
-
-  const RpnMaps maps = rpn(context, layers_.rpn, features_and_layers(features, global));
-  watch.end("rpn");
-  watch.keep("rpn_objectness", maps.objectness.view);
-  watch.keep("rpn_deltas", maps.deltas.view);
-
-  out.boxes = proposals(context, anchors_, static_cast<float>(options_.score_threshold), maps);
-  watch.end("proposals");
-  watch.keep([&](Capture& capture) { capture_boxes(out.boxes, capture); });
-
-  const RoiFeatures rois = roi_align(context, features_and_layers(features, global), out.boxes, 1);
+FoundBlock Pipeline::sln_page(Page& page, const Image& photo) {
+  const Layers& layers = packed_->layers;
+  Canvas canvas = page.stage("preprocess", preprocess(page, photo));
+  Features features = page.stage("encoder", encoder(page, layers.encoder, std::move(canvas)));
+  const MutableView room = features.room(config_.layers + 1);
+  const GlobalLayers global = page.stage("glm", glm(page, layers.glm, features.map.view, room));
+  const MapView context = features_and_layers(features, global);
+  const RpnMaps maps = page.stage("rpn", rpn(page, layers.rpn, context));
+  FoundBlock found = take_found(page);
+  const auto threshold = static_cast<float>(options_.score_threshold);
+  const Boxes boxes = page.stage("proposals", proposals(page, layers.anchors, threshold, maps, found.at));
+  RoiFeatures rois = page.stage("roi_align", roi_align(page, context, boxes, 1));
   features = Features();  // its memory serves the heads
-  watch.end("roi_align");
-
-  const InstanceLayers instance = ilm(context, layers_.ilm, rois);
-  watch.end("ilm");
-  watch.keep("instance_layers", instance.probabilities.view, true);
-
-  out.semdist = options_.refine ? refine(context, layers_.refine, rois, instance) : unrefined(context, instance);
-  watch.end("refine");
-  watch.keep([&](Capture& capture) { capture_semdist(config_, out.semdist, capture); });
-  return out;
-}
-
-void capture_boxes(const Boxes& boxes, Capture& capture) {
-  capture.floats("boxes", {boxes.count, 4}, boxes.boxes.floats());
-  capture.floats("scores", {boxes.count}, boxes.scores.floats());
-  capture.integers("anchor_index", {boxes.count}, static_cast<const int32_t*>(boxes.anchor_index.data()));
-}
-
-void capture_semdist(const Config& config, const SemDist& semdist, Capture& capture) {
-  const int p = config.roi_side;
-  capture.floats("layers", {semdist.count, config.layers + 1, p, p}, semdist.layers.floats());
-  capture.floats("confidence", {semdist.count, p, p}, semdist.confidence.floats());
-  capture.integers("level", {semdist.count, p, p}, static_cast<const uint8_t*>(semdist.level.data()));
-}
-
-void Pipeline::decode_into(const Image& image, const Prediction& found, Result& result) {
-  const Boxes& boxes = found.boxes;
-  const SemDist& semdist = found.semdist;
-  DecodeInput input;
-  input.count = boxes.count;
-  input.boxes = boxes.boxes.floats();
-  input.objectness = boxes.scores.floats();
-  input.anchors = static_cast<const int32_t*>(boxes.anchor_index.data());
-  input.layers = semdist.layers.floats();
-  input.confidence = semdist.confidence.floats();
-  input.levels = config_.layers;
-  input.roi_side = config_.roi_side;
-  input.image_w = image.width;
-  input.image_h = image.height;
-  input.scaled_w = found.scaled_w;
-  input.scaled_h = found.scaled_h;
-  input.canvas_side = config_.side;
-  input.threshold = static_cast<float>(options_.mask_threshold);
-  input.mask_nms = options_.mask_nms;
-  input.visible_overlap = options_.visible_overlap;
-  input.score_mode = options_.score_mode;
-  input.level_masks = options_.level_masks;
-  decode(input, decode_workspace_, backend_->host_pool(), result);
+  const InstanceLayers instance = page.stage("ilm", ilm(page, layers.ilm, rois.map.view, rois.room(1)));
+  page.stage("refine", options_.refine ? refine(page, layers.refine, rois, instance, found.at)
+                                       : unrefined(page, instance, found.at));
+  return found;
 }
 
 }  // namespace sln

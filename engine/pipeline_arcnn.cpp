@@ -7,35 +7,18 @@
 
 namespace sln {
 
-Prediction Pipeline::arcnn_page(Context& context, const Image& image, StageWatch& watch) {
-  Prediction out;
-  Canvas canvas = preprocess(context, image);
-  out.scaled_w = canvas.scaled_w;
-  out.scaled_h = canvas.scaled_h;
-  watch.end("preprocess");
-  watch.keep("canvas", canvas.map.view);
-
-  Features features = encoder(context, layers_.encoder, std::move(canvas));
-  watch.end("encoder");
-  watch.keep("features", features.map.view);
-
-  const RpnMaps maps = rpn(context, layers_.rpn, features.map.view);
-  watch.end("rpn");
-  watch.keep("rpn_objectness", maps.objectness.view);
-  watch.keep("rpn_deltas", maps.deltas.view);
-
-  out.boxes = proposals(context, anchors_, static_cast<float>(options_.score_threshold), maps);
-  watch.end("proposals");
-  watch.keep([&](Capture& capture) { capture_boxes(out.boxes, capture); });
-
-  const RoiFeatures rois = roi_align(context, features.map.view, out.boxes, 0);
+FoundBlock Pipeline::arcnn_page(Page& page, const Image& photo) {
+  const Layers& layers = packed_->layers;
+  Canvas canvas = page.stage("preprocess", preprocess(page, photo));
+  Features features = page.stage("encoder", encoder(page, layers.encoder, std::move(canvas)));
+  const RpnMaps maps = page.stage("rpn", rpn(page, layers.rpn, features.map.view));
+  FoundBlock found = take_found(page);
+  const auto threshold = static_cast<float>(options_.score_threshold);
+  const Boxes boxes = page.stage("proposals", proposals(page, layers.anchors, threshold, maps, found.at));
+  const RoiFeatures rois = page.stage("roi_align", roi_align(page, features.map.view, boxes, 0));
   features = Features();  // its memory serves the head
-  watch.end("roi_align");
-
-  out.semdist = mask_head(context, layers_.mask, rois);
-  watch.end("mask");
-  watch.keep([&](Capture& capture) { capture_semdist(config_, out.semdist, capture); });
-  return out;
+  page.stage("mask", mask_head(page, layers.mask, rois, found.at));
+  return found;
 }
 
 }  // namespace sln

@@ -5,9 +5,9 @@
 namespace sln::importer {
 namespace {
 
-class Network : public NetworkParts {
+class LayeredNetwork : public NetworkParts {
  public:
-  explicit Network(Walker& walker) : NetworkParts(walker) {}
+  explicit LayeredNetwork(Walker& walker) : NetworkParts(walker) {}
 
   void match() {
     read_outputs();
@@ -116,10 +116,13 @@ class Network : public NetworkParts {
 Match match_network(const Graph& graph, const Config& config) {
   check_outputs(graph, config);
   Walker walker(graph, config);
-  if (config.network == "sln") {
-    Network(walker).match();
-  } else {
-    match_mask_network(walker);
+  switch (config.network->kind) {
+    case NetworkKind::kSln:
+      LayeredNetwork(walker).match();
+      break;
+    case NetworkKind::kArcnn:
+      match_mask_network(walker);
+      break;
   }
   return std::move(walker.result);
 }

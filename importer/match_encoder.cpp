@@ -125,10 +125,13 @@ void match_encoder(Walker& walker, ValueId features) {
   for (const auto& node : walker.graph.nodes)
     if (node->op == "Resize") check_resize(walker, *node);
   const std::vector<ValueId> maps = match_fuse(walker, features);
-  if (walker.config.encoder == "resnet") {
-    match_resnet(walker, maps);
-  } else {
-    match_lite(walker, maps);
+  switch (walker.config.encoder->kind) {
+    case EncoderKind::kResNet:
+      match_resnet(walker, maps);
+      break;
+    case EncoderKind::kLite:
+      match_lite(walker, maps);
+      break;
   }
 }
 

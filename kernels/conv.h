@@ -2,12 +2,13 @@
 //
 // Definition (docs/numerics.md): each output is one fmaf chain starting from +0 over the window's (row r, column s,
 // channel c) in this order, taps outside of the map reading 0; then + bias, + residual, activation. With FMA hardware
-// the result is therefore the same bit for bit on every instruction set and for every number of threads.
+// the result is therefore the same bit for bit on every instruction set, every device and for every number of threads.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+
+#include "kernels/buffers.h"
 
 namespace sln {
 
@@ -24,16 +25,17 @@ struct ConvDesc {
   Activation activation = Activation::kNone;
 };
 
-// Weights repacked for the instruction set at hand. Immutable, may be shared by threads.
-class PackedConv {
- public:
-  virtual ~PackedConv() = default;
-  virtual size_t bytes() const = 0;  // memory held, for reports
+// Weights repacked for one device and instruction set, in memory that belongs to whoever had them packed.
+struct PackedWeights {
+  const float* weights = nullptr;  // 64-byte aligned; the layout is the packer's
+  const float* bias = nullptr;     // likewise; null: none is added
+  int32_t layout = 0;              // by which the packer knows its own; 0: never packed
 };
 
-struct ConvParams {
+struct ConvOp {
+  ConvDesc desc;
   const float* src = nullptr;  // (N, in_h, in_w, src_stride), the first in_channels of each pixel are read
-  int batch = 0;               // N; 0 is valid and does nothing
+  Items batch;                 // N; none is valid and does nothing
   int in_h = 0;                // pixels
   int in_w = 0;                // pixels
   int src_stride = 0;          // floats from pixel to pixel, >= in_channels
@@ -44,18 +46,40 @@ struct ConvParams {
   const float* residual =
       nullptr;              // (N, out_h, out_w, residual_stride) or null; added before the activation; may be dst
   int residual_stride = 0;  // floats
-  const PackedConv* weights = nullptr;
+  PackedWeights weights;
 };
+
+template <typename Visit>
+void each_buffer(ConvOp& op, const Visit& visit) {
+  const int64_t out_pixels = int64_t{op.out_h} * op.out_w;
+  visit_used(op.batch, visit);
+  visit(op.src, Rows{op.batch, int64_t{op.in_h} * op.in_w, op.desc.in_channels, op.src_stride});
+  if (op.residual != nullptr) visit(op.residual, Rows{op.batch, out_pixels, op.desc.out_channels, op.residual_stride});
+  visit(op.dst, Rows{op.batch, out_pixels, ceil16(op.desc.out_channels), op.dst_stride});
+}
+
+// Multiply-accumulates.
+inline int64_t macs_per_item(const ConvOp& op) {
+  const ConvDesc& desc = op.desc;
+  return int64_t{desc.in_channels} * desc.out_channels * desc.kernel * desc.kernel * op.out_h * op.out_w;
+}
 
 namespace cpu {
 
 class ThreadPool;
 
-// weights: canonical OIHW (out, in, kernel, kernel); bias: out floats or null (then 0 is added nowhere).
-std::unique_ptr<PackedConv> pack_conv(const ConvDesc& desc, const float* weights, const float* bias);
+// Bytes that pack() writes, bias included.
+size_t packed_bytes(const ConvDesc& desc);
+
+// weights: canonical OIHW (out, in, kernel, kernel); bias: out floats or null (then 0 is added nowhere); to:
+// packed_bytes(desc), 64-byte aligned. Throws std::invalid_argument where desc is none.
+PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias, void* to);
 
 // Runs the direct plan. Allocates nothing.
-void conv(const ConvDesc& desc, const ConvParams& params, ThreadPool& pool);
+void run(const ConvOp& op, void* scratch, ThreadPool& pool);
+inline size_t scratch_bytes(const ConvOp& /*op*/, int /*threads*/) {
+  return 0;
+}
 
 }  // namespace cpu
 }  // namespace sln

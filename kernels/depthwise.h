@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 
 #include "kernels/conv.h"
 
@@ -21,14 +20,8 @@ struct DepthwiseDesc {
   Activation activation = Activation::kNone;
 };
 
-// Weights repacked for vectors over channels. Immutable, may be shared by threads.
-class PackedDepthwise {
- public:
-  virtual ~PackedDepthwise() = default;
-  virtual size_t bytes() const = 0;  // memory held, for reports
-};
-
-struct DepthwiseParams {
+struct DepthwiseOp {
+  DepthwiseDesc desc;
   const float* src = nullptr;  // (in_h, in_w, src_stride); channels from `channels` to ceil16 must be finite
   int in_h = 0;                // pixels
   int in_w = 0;                // pixels
@@ -37,18 +30,32 @@ struct DepthwiseParams {
   int out_h = 0;               // pixels
   int out_w = 0;               // pixels
   int dst_stride = 0;          // floats from pixel to pixel, >= ceil16(channels)
-  const PackedDepthwise* weights = nullptr;
+  PackedWeights weights;
 };
+
+template <typename Visit>
+void each_buffer(DepthwiseOp& op, const Visit& visit) {
+  const int channels = ceil16(op.desc.channels);
+  visit(op.src, Rows{{1}, int64_t{op.in_h} * op.in_w, channels, op.src_stride});
+  visit(op.dst, Rows{{1}, int64_t{op.out_h} * op.out_w, channels, op.dst_stride});
+}
+
+// Multiply-accumulates.
+inline int64_t macs_per_item(const DepthwiseOp& op) {
+  return int64_t{op.desc.channels} * op.desc.kernel * op.desc.kernel * op.out_h * op.out_w;
+}
 
 namespace cpu {
 
-class ThreadPool;
-
-// weights: (channels, 1, kernel, kernel); bias: channels floats or null (then none is added).
-std::unique_ptr<PackedDepthwise> pack_depthwise(const DepthwiseDesc& desc, const float* weights, const float* bias);
+// As for the convolution; weights: (channels, 1, kernel, kernel); bias: channels floats or null.
+size_t packed_bytes(const DepthwiseDesc& desc);
+PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float* bias, void* to);
 
 // Allocates nothing.
-void depthwise(const DepthwiseDesc& desc, const DepthwiseParams& params, ThreadPool& pool);
+void run(const DepthwiseOp& op, void* scratch, ThreadPool& pool);
+inline size_t scratch_bytes(const DepthwiseOp& /*op*/, int /*threads*/) {
+  return 0;
+}
 
 }  // namespace cpu
 }  // namespace sln

@@ -6,23 +6,39 @@
 // 1 - 2^-10) as in math/semdist.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "kernels/buffers.h"
 
 namespace sln {
 
-struct MaskPlanesParams {
-  const float* logits = nullptr;  // (pixels, stride)
-  int64_t pixels = 0;             // a multiple of pixels_per_roi
+struct MaskPlanesOp {
+  const float* logits = nullptr;  // (N, pixels_per_item, stride)
+  Items items;                    // N, RoIs
+  int pixels_per_item = 0;        // P*P
   int stride = 0;                 // floats
   int masks = 1;                  // 1 or 2
-  float* layers = nullptr;        // (rois, masks + 1, P*P): planes, as decode reads them
-  int pixels_per_roi = 0;         // P*P
-  float* confidence = nullptr;    // (pixels)
-  uint8_t* level = nullptr;       // (pixels), 0 or 1
+  float* layers = nullptr;        // (N, masks + 1, P*P): planes, as decode reads them
+  float* confidence = nullptr;    // (N, P*P)
+  uint8_t* level = nullptr;       // (N, P*P), 0 or 1
 };
+
+template <typename Visit>
+void each_buffer(MaskPlanesOp& op, const Visit& visit) {
+  const int64_t cells = op.pixels_per_item;
+  visit_used(op.items, visit);
+  visit(op.logits, Rows{op.items, cells, op.masks, op.stride});
+  visit(op.layers, Rows{op.items, 1, cells * (op.masks + 1), cells * (op.masks + 1)});
+  visit(op.confidence, Rows{op.items, 1, cells, cells});
+  visit(op.level, Rows{op.items, 1, cells, cells});
+}
 
 namespace cpu {
 class ThreadPool;
-void mask_planes(const MaskPlanesParams& params, ThreadPool& pool);
+void run(const MaskPlanesOp& op, void* scratch, ThreadPool& pool);
+inline size_t scratch_bytes(const MaskPlanesOp& /*op*/, int /*threads*/) {
+  return 0;
+}
 }  // namespace cpu
 }  // namespace sln

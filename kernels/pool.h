@@ -1,9 +1,18 @@
-// Pooling, NHWC float32.
+// Pooling, NHWC float32. Average: the sum in (row, column) order, one chain of additions from the first value, then
+// multiplied by 1/(kernel*kernel).
 #pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/buffers.h"
 
 namespace sln {
 
-struct PoolParams {
+enum class PoolKind : uint8_t { kMax, kAverage };
+
+struct PoolOp {
+  PoolKind kind = PoolKind::kMax;
   const float* src = nullptr;  // (in_h, in_w, src_stride)
   int in_h = 0;                // pixels
   int in_w = 0;                // pixels
@@ -18,11 +27,17 @@ struct PoolParams {
   int pad = 0;                 // before the map; padding counts as -inf for max, must be 0 for average
 };
 
+template <typename Visit>
+void each_buffer(PoolOp& op, const Visit& visit) {
+  visit(op.src, Rows{{1}, int64_t{op.in_h} * op.in_w, op.channels, op.src_stride});
+  visit(op.dst, Rows{{1}, int64_t{op.out_h} * op.out_w, ceil16(op.channels), op.dst_stride});
+}
+
 namespace cpu {
 class ThreadPool;
-void max_pool(const PoolParams& params, ThreadPool& pool);
-// Sum in (row, column) order, each sum one chain of additions from the first value, then multiplied by
-// 1/(kernel*kernel).
-void average_pool(const PoolParams& params, ThreadPool& pool);
+void run(const PoolOp& op, void* scratch, ThreadPool& pool);
+inline size_t scratch_bytes(const PoolOp& /*op*/, int /*threads*/) {
+  return 0;
+}
 }  // namespace cpu
 }  // namespace sln

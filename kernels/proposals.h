@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/buffers.h"
+
 namespace sln {
 
-struct ProposalParams {
+struct ProposalsOp {
   const float* objectness = nullptr;  // (grid*grid, objectness_stride) logits; channel a belongs to anchor a
   int objectness_stride = 0;          // floats
   const float* deltas = nullptr;      // (grid*grid, deltas_stride); channels 4a..4a+3 are dx, dy, dw, dh
@@ -28,13 +30,27 @@ struct ProposalParams {
   float* scores = nullptr;            // (max_rois) sigmoid(logit)
   int32_t* anchor_index = nullptr;    // (max_rois) flat anchor index i = (y*grid + x)*A + a
   int32_t* count = nullptr;           // (1) slots in use; later ones are left untouched
-  void* workspace = nullptr;          // proposals_workspace_bytes(), 64-byte aligned
+
+  int64_t cells() const { return int64_t{grid} * grid; }
+  int64_t anchor_count() const { return cells() * anchors_per_cell; }
 };
+
+template <typename Visit>
+void each_buffer(ProposalsOp& op, const Visit& visit) {
+  visit(op.objectness, Rows{{1}, op.cells(), op.anchors_per_cell, op.objectness_stride});
+  visit(op.deltas, Rows{{1}, op.cells(), int64_t{4} * op.anchors_per_cell, op.deltas_stride});
+  visit(op.anchors, Rows{{1}, op.anchor_count(), 4, 4});
+  visit(op.count, Rows{{1}});
+  const Items slots = {op.max_rois, op.count};
+  visit(op.boxes, Rows{slots, 1, 4, 4});
+  visit(op.scores, Rows{slots});
+  visit(op.anchor_index, Rows{slots});
+}
 
 namespace cpu {
 class ThreadPool;
-// total_anchors = grid * grid * anchors_per_cell.
-size_t proposals_workspace_bytes(int total_anchors, int pre_nms);
-void proposals(const ProposalParams& params, ThreadPool& pool);
+// Allocates nothing.
+void run(const ProposalsOp& op, void* scratch, ThreadPool& pool);
+size_t scratch_bytes(const ProposalsOp& op, int threads);
 }  // namespace cpu
 }  // namespace sln

@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/buffers.h"
+
 namespace sln {
 
-struct ResizeParams {
-  const uint8_t* pixels = nullptr;  // (height, row_bytes), RGB interleaved, 0..255
+struct ResizeOp {
+  const uint8_t* pixels = nullptr;  // (height, row_bytes), RGB interleaved, 0..255, in the host's memory
   int width = 0;                    // image pixels
   int height = 0;                   // image pixels
   ptrdiff_t row_bytes = 0;          // bytes from row to row, >= 3 * width
@@ -18,13 +20,19 @@ struct ResizeParams {
   int scaled_height = 0;      // h
   float mean[3] = {0, 0, 0};  // grey levels
   float std[3] = {1, 1, 1};   // grey levels
-  void* workspace = nullptr;  // resize_workspace_bytes(side, pool.threads()), 64-byte aligned
 };
+
+template <typename Visit>
+void each_buffer(ResizeOp& op, const Visit& visit) {
+  const int64_t floats = int64_t{4} * op.side * op.side;
+  visit(op.canvas, Rows{{1}, 1, floats, floats});
+}
 
 namespace cpu {
 class ThreadPool;
-// Workspace for any image: it depends on the canvas alone, so a larger photo needs no more memory.
-size_t resize_workspace_bytes(int side, int threads);
-void resize_to_canvas(const ResizeParams& params, ThreadPool& pool);
+// Allocates nothing.
+void run(const ResizeOp& op, void* scratch, ThreadPool& pool);
+// For any image: it depends on the canvas alone, so a larger photo needs no more memory.
+size_t scratch_bytes(const ResizeOp& op, int threads);
 }  // namespace cpu
 }  // namespace sln

@@ -49,47 +49,47 @@ size_t count(int64_t a, int64_t b, int64_t c, int64_t d) {
 class Problem {
  public:
   Problem(const Case& c, uint32_t seed) : c_(c) {
-    desc = {c.in, c.out, c.kernel, c.stride, c.pad, c.dilation, c.activation};
+    op.desc = {c.in, c.out, c.kernel, c.stride, c.pad, c.dilation, c.activation};
     const int reach = c.dilation * (c.kernel - 1) + 1;
-    params.batch = c.batch;
-    params.in_h = c.h;
-    params.in_w = c.w;
-    params.src_stride = c.in + c.extra_src;
-    params.out_h = c.out_h != 0 ? c.out_h : (c.h + 2 * c.pad - reach) / c.stride + 1;
-    params.out_w = c.out_w != 0 ? c.out_w : (c.w + 2 * c.pad - reach) / c.stride + 1;
+    op.batch = {c.batch};
+    op.in_h = c.h;
+    op.in_w = c.w;
+    op.src_stride = c.in + c.extra_src;
+    op.out_h = c.out_h != 0 ? c.out_h : (c.h + 2 * c.pad - reach) / c.stride + 1;
+    op.out_w = c.out_w != 0 ? c.out_w : (c.w + 2 * c.pad - reach) / c.stride + 1;
     written_ = (c.out + 15) / 16 * 16;
-    params.dst_stride = written_ + c.extra_dst;
-    params.residual_stride = c.in_place ? params.dst_stride : written_ + c.extra_residual;
+    op.dst_stride = written_ + c.extra_dst;
+    op.residual_stride = c.in_place ? op.dst_stride : written_ + c.extra_residual;
 
     Random random(seed);
-    src_ = random.vector(count(c.batch, c.h, c.w, params.src_stride));
-    spoil_gaps(src_, params.src_stride, c.in);
+    src_ = random.vector(count(c.batch, c.h, c.w, op.src_stride));
+    spoil_gaps(src_, op.src_stride, c.in);
     weights = random.vector(count(c.out, c.in, c.kernel, c.kernel));
     if (c.bias) bias = random.vector(static_cast<size_t>(c.out));
     if (c.residual) {
-      residual_ = random.vector(count(c.batch, params.out_h, params.out_w, params.residual_stride));
-      spoil_gaps(residual_, params.residual_stride, c.out);
+      residual_ = random.vector(count(c.batch, op.out_h, op.out_w, op.residual_stride));
+      spoil_gaps(residual_, op.residual_stride, c.out);
     }
-    params.src = src_.data();
+    op.src = src_.data();
   }
 
   const float* bias_data() const { return c_.bias ? bias.data() : nullptr; }
-  size_t dst_floats() const { return count(c_.batch, params.out_h, params.out_w, params.dst_stride); }
+  size_t dst_floats() const { return count(c_.batch, op.out_h, op.out_w, op.dst_stride); }
 
-  // Runs `body` with params.dst and params.residual set and returns the whole output, gaps included.
+  // Runs `body` with op.dst and op.residual set and returns the whole output, gaps included.
   template <typename Body>
   std::vector<float> run(const Body& body) {
     Guarded<float> dst(dst_floats());
     if (c_.in_place) std::copy(residual_.begin(), residual_.end(), dst.data());
-    params.dst = dst.data();
-    params.residual = !c_.residual ? nullptr : c_.in_place ? dst.data() : residual_.data();
+    op.dst = dst.data();
+    op.residual = !c_.residual ? nullptr : c_.in_place ? dst.data() : residual_.data();
     body();
     CHECK(dst.intact());
     return dst.values();
   }
 
   std::vector<float> naive() {
-    return run([&] { naive::conv(desc, params, weights.data(), bias_data()); });
+    return run([&] { naive::conv(op, weights.data(), bias_data()); });
   }
 
   // The sum of the magnitudes that each output sums up: the scale of its rounding errors.
@@ -98,13 +98,12 @@ class Problem {
     for (auto* values : {&absolute.src_, &absolute.weights, &absolute.bias, &absolute.residual_}) {
       for (float& v : *values) v = std::fabs(v);
     }
-    absolute.params.src = absolute.src_.data();
-    absolute.desc.activation = Activation::kNone;
+    absolute.op.src = absolute.src_.data();
+    absolute.op.desc.activation = Activation::kNone;
     return absolute.naive();
   }
 
-  ConvDesc desc;
-  ConvParams params;
+  ConvOp op;
   std::vector<float> weights;
   std::vector<float> bias;
 
@@ -120,6 +119,17 @@ class Problem {
   int written_ = 0;
   std::vector<float> src_;
   std::vector<float> residual_;
+};
+
+// Weights packed for an instruction set, in exactly the memory that it asks for.
+struct Packed {
+  Packed(cpu::Isa isa, const ConvDesc& desc, const float* values, const float* bias)
+      : memory(cpu::packed_bytes_for(isa, desc) / sizeof(float)),
+        weights(cpu::pack_for(isa, desc, values, bias, memory.data())) {
+    CHECK(memory.intact());
+  }
+  Guarded<float> memory;
+  PackedWeights weights;
 };
 
 std::vector<cpu::Isa> supported_isas() {
@@ -148,15 +158,15 @@ void check_case(const Case& c, uint32_t seed) {
   const std::vector<float> magnitudes = problem.magnitudes();
   for (const cpu::Isa isa : supported_isas()) {
     CAPTURE(cpu::isa_name(isa));
-    const auto packed = cpu::pack_conv_for(isa, problem.desc, problem.weights.data(), problem.bias_data());
-    problem.params.weights = packed.get();
+    const Packed packed(isa, problem.op.desc, problem.weights.data(), problem.bias_data());
+    problem.op.weights = packed.weights;
     std::vector<float> first;
     for (int threads = 1; threads <= 3; ++threads) {
       CAPTURE(threads);
       cpu::ThreadPool pool(threads);
       const std::vector<float> got = problem.run([&] {
         const int64_t before = test::allocation_count();
-        cpu::conv(problem.desc, problem.params, pool);
+        cpu::run(problem.op, nullptr, pool);
         CHECK(test::allocation_count() == before);
       });
       if (threads == 1) first = got;
@@ -291,12 +301,12 @@ TEST_CASE("conv equals its definition on an output larger than the caches") {
 
 TEST_CASE("conv under SLN_ISA equals its definition, and packs what it says") {
   Problem problem(Case{2, 9, 9, 37, 70, 3, 1, 1, 1, kRelu, true, true}, 5);
-  const auto packed = cpu::pack_conv(problem.desc, problem.weights.data(), problem.bias_data());
-  CHECK(packed->bytes() >= problem.weights.size() * sizeof(float));
-  CHECK(packed->bytes() <= (96 * 9 * 37 + 96) * sizeof(float));
-  problem.params.weights = packed.get();
+  CHECK(cpu::packed_bytes(problem.op.desc) >= problem.weights.size() * sizeof(float));
+  CHECK(cpu::packed_bytes(problem.op.desc) <= (96 * 9 * 37 + 96) * sizeof(float));
+  const Packed packed(cpu::isa(), problem.op.desc, problem.weights.data(), problem.bias_data());
+  problem.op.weights = packed.weights;
   cpu::ThreadPool pool(2);
-  const std::vector<float> got = problem.run([&] { cpu::conv(problem.desc, problem.params, pool); });
+  const std::vector<float> got = problem.run([&] { cpu::run(problem.op, nullptr, pool); });
   if (cpu::isa() == cpu::Isa::kSse4) {
     CHECK(first_far(got, problem.naive(), problem.magnitudes()) == -1);
   } else {
@@ -306,13 +316,13 @@ TEST_CASE("conv under SLN_ISA equals its definition, and packs what it says") {
 
 TEST_CASE("conv on an empty batch does nothing") {
   Problem problem(Case{1, 4, 4, 8, 16, 3, 1, 1, 1}, 6);
-  const auto packed = cpu::pack_conv(problem.desc, problem.weights.data(), problem.bias_data());
-  problem.params.weights = packed.get();
-  problem.params.batch = 0;
-  problem.params.src = nullptr;
-  problem.params.dst = nullptr;
+  const Packed packed(cpu::isa(), problem.op.desc, problem.weights.data(), problem.bias_data());
+  problem.op.weights = packed.weights;
+  problem.op.batch = {0};
+  problem.op.src = nullptr;
+  problem.op.dst = nullptr;
   cpu::ThreadPool pool(2);
-  cpu::conv(problem.desc, problem.params, pool);
+  cpu::run(problem.op, nullptr, pool);
 }
 
 TEST_CASE("conv passes NaN and the sign of zero on") {
@@ -328,17 +338,19 @@ TEST_CASE("conv passes NaN and the sign of zero on") {
       ConvDesc desc;
       desc.in_channels = desc.out_channels = 1;
       desc.activation = activation;
-      const auto packed = cpu::pack_conv_for(isa, desc, &weight, nullptr);
+      const Packed packed(isa, desc, &weight, nullptr);
       std::vector<float> dst(src.size() * 16, nan);
-      ConvParams params;
-      params.batch = params.in_h = params.out_h = 1;
-      params.in_w = params.out_w = static_cast<int>(src.size());
-      params.src = src.data();
-      params.src_stride = 1;
-      params.dst = dst.data();
-      params.dst_stride = 16;
-      params.weights = packed.get();
-      cpu::conv(desc, params, pool);
+      ConvOp op;
+      op.desc = desc;
+      op.batch = {1};
+      op.in_h = op.out_h = 1;
+      op.in_w = op.out_w = static_cast<int>(src.size());
+      op.src = src.data();
+      op.src_stride = 1;
+      op.dst = dst.data();
+      op.dst_stride = 16;
+      op.weights = packed.weights;
+      cpu::run(op, nullptr, pool);
       const bool clipped = activation == kRelu6;
       CHECK(std::isnan(dst[0]));
       CHECK(dst[16] == (clipped ? 6.0f : inf));
@@ -362,9 +374,9 @@ TEST_CASE("two instruction sets with fused multiply-adds give the same bytes") {
   std::vector<float> outputs[2];
   const cpu::Isa isas[2] = {cpu::Isa::kAvx2, cpu::Isa::kAvx512};
   for (int i = 0; i < 2; ++i) {
-    const auto packed = cpu::pack_conv_for(isas[i], problem.desc, problem.weights.data(), problem.bias_data());
-    problem.params.weights = packed.get();
-    outputs[i] = problem.run([&] { cpu::conv(problem.desc, problem.params, pool); });
+    const Packed packed(isas[i], problem.op.desc, problem.weights.data(), problem.bias_data());
+    problem.op.weights = packed.weights;
+    outputs[i] = problem.run([&] { cpu::run(problem.op, nullptr, pool); });
   }
   CHECK(sln_test::same_bytes(outputs[0], outputs[1]));
 }
@@ -372,38 +384,39 @@ TEST_CASE("two instruction sets with fused multiply-adds give the same bytes") {
 TEST_CASE("conv refuses what cannot be") {
   Problem problem(Case{1, 4, 4, 8, 16, 3, 1, 1, 1}, 9);
   const float* weights = problem.weights.data();
+  const Packed packed(cpu::isa(), problem.op.desc, weights, nullptr);
+  std::vector<float> place(cpu::packed_bytes(problem.op.desc) / sizeof(float));
   using Field = int ConvDesc::*;
   for (const Field field :
        {&ConvDesc::in_channels, &ConvDesc::out_channels, &ConvDesc::kernel, &ConvDesc::stride, &ConvDesc::dilation}) {
-    ConvDesc wrong = problem.desc;
+    ConvDesc wrong = problem.op.desc;
     wrong.*field = 0;
-    CHECK_THROWS_AS(cpu::pack_conv(wrong, weights, nullptr), std::invalid_argument);
+    CHECK_THROWS_AS(cpu::packed_bytes(wrong), std::invalid_argument);
+    CHECK_THROWS_AS(cpu::pack(wrong, weights, nullptr, place.data()), std::invalid_argument);
   }
-  ConvDesc wrong = problem.desc;
+  ConvDesc wrong = problem.op.desc;
   wrong.pad = -1;
-  CHECK_THROWS_AS(cpu::pack_conv(wrong, weights, nullptr), std::invalid_argument);
-  CHECK_THROWS_AS(cpu::pack_conv(problem.desc, nullptr, nullptr), std::invalid_argument);
+  CHECK_THROWS_AS(cpu::pack(wrong, weights, nullptr, place.data()), std::invalid_argument);
+  CHECK_THROWS_AS(cpu::pack(problem.op.desc, nullptr, nullptr, place.data()), std::invalid_argument);
+  CHECK_THROWS_AS(cpu::pack(problem.op.desc, weights, nullptr, nullptr), std::invalid_argument);
 
-  const auto packed = cpu::pack_conv(problem.desc, weights, nullptr);
   cpu::ThreadPool pool(1);
   std::vector<float> dst(problem.dst_floats());
-  ConvParams good = problem.params;
+  ConvOp good = problem.op;
   good.dst = dst.data();
-  good.weights = packed.get();
-  const auto refuses = [&](const ConvDesc& desc, auto change) {
-    ConvParams params = good;
-    change(params);
-    CHECK_THROWS_AS(cpu::conv(desc, params, pool), std::invalid_argument);
+  good.weights = packed.weights;
+  const auto refuses = [&](auto change) {
+    ConvOp op = good;
+    change(op);
+    CHECK_THROWS_AS(cpu::run(op, nullptr, pool), std::invalid_argument);
   };
-  refuses(problem.desc, [](ConvParams& p) { p.weights = nullptr; });
-  refuses(problem.desc, [](ConvParams& p) { p.src = nullptr; });
-  refuses(problem.desc, [](ConvParams& p) { p.dst = nullptr; });
-  refuses(problem.desc, [](ConvParams& p) { p.src_stride = 7; });
-  refuses(problem.desc, [](ConvParams& p) { p.dst_stride = 15; });
-  refuses(problem.desc, [](ConvParams& p) { p.out_w = 0; });
-  ConvDesc other = problem.desc;
-  other.in_channels = 7;
-  refuses(other, [](ConvParams&) {});
+  refuses([](ConvOp& op) { op.weights = {}; });
+  refuses([](ConvOp& op) { op.weights.layout = 16; });
+  refuses([](ConvOp& op) { op.src = nullptr; });
+  refuses([](ConvOp& op) { op.dst = nullptr; });
+  refuses([](ConvOp& op) { op.src_stride = 7; });
+  refuses([](ConvOp& op) { op.dst_stride = 15; });
+  refuses([](ConvOp& op) { op.out_w = 0; });
 }
 
 }  // namespace sln

@@ -141,15 +141,15 @@ TEST_CASE("decode equals its definition on random objects") {
     sln::DecodeInput input = c.input();
     const float thresholds[] = {0.5f, 0.5f, 0.25f, 0.7f};
     const double limits[] = {0.6, 1, 0.3, 0};
-    input.threshold = thresholds[random.below(4)];
-    input.mask_nms = limits[random.below(4)];
+    input.options.mask_threshold = thresholds[random.below(4)];
+    input.options.mask_nms = limits[random.below(4)];
     const double shares[] = {1, 0.7, 0.3, 0};
-    input.visible_overlap = shares[i % 4];
-    input.level_masks = random.below(2) == 0;
-    input.score_mode = random.below(3) == 0 ? sln::ScoreMode::kObjectness : sln::ScoreMode::kMask;
+    input.options.visible_overlap = shares[i % 4];
+    input.options.level_masks = random.below(2) == 0;
+    input.options.score_mode = random.below(3) == 0 ? sln::ScoreMode::kObjectness : sln::ScoreMode::kMask;
     INFO("case " << i);
     const int dropped = decoder.check(input).dropped_by_nms;
-    input.visible_overlap = 1;
+    input.options.visible_overlap = 1;
     dropped_as_shown += dropped - sln::naive::decode(input, fused()).dropped_by_nms;
   }
   CHECK(dropped_as_shown > 20);
@@ -187,7 +187,7 @@ TEST_CASE("decode works on images of extreme shapes") {
     }
     INFO(size[0] << "x" << size[1]);
     sln::DecodeInput input = c.input();
-    input.mask_nms = 0.9;
+    input.options.mask_nms = 0.9;
     CHECK_FALSE(decoder.check(input).objects.empty());
   }
 }
@@ -219,7 +219,7 @@ TEST_CASE("the mask's confidence or the objectness alone is the score") {
   REQUIRE(result.objects.size() == 1);
   CHECK(result.objects[0].mean_confidence == 0.8125f);
   CHECK(result.objects[0].score == 0.40625f);
-  input.score_mode = sln::ScoreMode::kObjectness;
+  input.options.score_mode = sln::ScoreMode::kObjectness;
   result = Decoder().check(input);
   CHECK(result.objects[0].mean_confidence == 0.8125f);
   CHECK(result.objects[0].score == 0.5f);
@@ -234,9 +234,9 @@ TEST_CASE("mask NMS suppresses strictly above its limit, and by kept masks only"
   c.add(full, 2, 0, 10, 8, 0.8f);  // 48 of 80 pixels shared with the first: 0.6 exactly
   c.add(full, 4, 0, 12, 8, 0.7f);
   sln::DecodeInput input = c.input();
-  input.mask_nms = 0.6;
+  input.options.mask_nms = 0.6;
   CHECK(Decoder().check(input).objects.size() == 3);
-  input.mask_nms = 0.59;
+  input.options.mask_nms = 0.59;
   const sln::Result result = Decoder().check(input);
   REQUIRE(result.objects.size() == 2);  // the third overlaps the suppressed one too much, not the first
   CHECK(result.objects[1].proposal == 2);
@@ -256,9 +256,9 @@ TEST_CASE("an object goes whose visible part is shown by surer ones together, an
   c.add(left_hidden, 0, 8, 8, 16, 0.5f);
   c.add(full, 0, 8, 8, 16, 0.4f);  // half of its pixels are visible in the one before, half are hidden there
   sln::DecodeInput input = c.input();
-  input.mask_nms = 1;
+  input.options.mask_nms = 1;
   const auto proposals = [&](double limit) {
-    input.visible_overlap = limit;
+    input.options.visible_overlap = limit;
     std::vector<int> found;
     for (const auto& object : Decoder().check(input).objects) found.push_back(object.proposal);
     return found;
@@ -279,10 +279,10 @@ TEST_CASE("of one level all of an object is visible") {
   c.add(full, 0, 0, 8, 8, 0.9f);
   c.add(full, 2, 0, 10, 8, 0.8f);
   sln::DecodeInput input = c.input();
-  input.mask_nms = 1;
-  input.visible_overlap = 0.75;
+  input.options.mask_nms = 1;
+  input.options.visible_overlap = 0.75;
   CHECK(Decoder().check(input).objects.size() == 2);
-  input.visible_overlap = 0.74;
+  input.options.visible_overlap = 0.74;
   CHECK(Decoder().check(input).dropped_by_nms == 1);
 }
 
@@ -293,8 +293,8 @@ TEST_CASE("an object without a visible pixel stays whatever is shown in its plac
   c.add(sln_test::drawn_planes(std::vector<std::string>(4, "0000"), 4), 0, 0, 8, 8, 0.9f);
   c.add(sln_test::drawn_planes(std::vector<std::string>(4, "1111"), 4), 0, 0, 8, 8, 0.8f);
   sln::DecodeInput input = c.input();
-  input.mask_nms = 1;
-  input.visible_overlap = 0;
+  input.options.mask_nms = 1;
+  input.options.visible_overlap = 0;
   CHECK(Decoder().check(input).objects.size() == 2);
 }
 
@@ -329,7 +329,7 @@ TEST_CASE("a result is the same after larger ones went through its memory") {
     c.set_image(90 + count, 70, 128);
     for (int k = 0; k < count; ++k) add_random_object(random, c);
     sln::DecodeInput input = c.input();
-    input.mask_nms = count == 12 ? 0.5 : 1;
+    input.options.mask_nms = count == 12 ? 0.5 : 1;
     decoder.check(input);
   }
   CHECK(decoder.reached.objects > 20);
@@ -348,7 +348,7 @@ TEST_CASE("planes that are not numbers make no object and do no harm") {
   sln::cpu::ThreadPool pool(2);
   sln::Result result;
   sln::DecodeInput input = c.input();
-  input.mask_nms = 1;
+  input.options.mask_nms = 1;
   sln::decode(input, workspace, pool, result);
   CHECK(result.dropped_empty == 2);
   REQUIRE(result.objects.size() == 2);

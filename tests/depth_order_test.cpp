@@ -19,8 +19,8 @@ sln::ResultPair order_of(const Drawing& a, const Drawing& b) {
   c.add(drawn_planes(a, c.levels), x, y, x + side, y + side, 0.9f);
   c.add(drawn_planes(b, c.levels), x, y, x + side, y + side, 0.8f);
   sln::DecodeInput input = c.input();
-  input.mask_nms = 1;
-  input.score_mode = sln::ScoreMode::kObjectness;
+  input.options.mask_nms = 1;
+  input.options.score_mode = sln::ScoreMode::kObjectness;
   sln::DecodeWorkspace workspace;
   sln::cpu::ThreadPool pool(1);
   sln::Result result;

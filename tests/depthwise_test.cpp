@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <sstream>
 #include <vector>
 
@@ -18,7 +19,6 @@
 namespace sln {
 namespace {
 
-using sln_test::ceil16;
 using sln_test::Guarded;
 using sln_test::Random;
 
@@ -47,7 +47,8 @@ Case usual(int h, int w, int channels, int kernel, int stride) {
 
 class Problem {
  public:
-  Problem(const Case& c, uint32_t seed) : desc{c.channels, c.kernel, c.stride, c.pad, c.activation} {
+  Problem(const Case& c, uint32_t seed) {
+    op.desc = {c.channels, c.kernel, c.stride, c.pad, c.activation};
     Random random(seed);
     const int stride = ceil16(c.channels) + c.extra_src;
     src = random.vector(static_cast<size_t>(c.h) * c.w * stride, -4, 4);
@@ -57,24 +58,25 @@ class Problem {
     }
     weights = random.vector(static_cast<size_t>(c.channels) * c.kernel * c.kernel);
     if (c.bias) bias = random.vector(static_cast<size_t>(c.channels));
-    params.src = src.data();
-    params.in_h = c.h;
-    params.in_w = c.w;
-    params.src_stride = stride;
-    params.out_h = c.out_h;
-    params.out_w = c.out_w;
-    params.dst_stride = ceil16(c.channels) + c.extra_dst;
-    packed = cpu::pack_depthwise(desc, weights.data(), bias_data());
-    params.weights = packed.get();
+    op.src = src.data();
+    op.in_h = c.h;
+    op.in_w = c.w;
+    op.src_stride = stride;
+    op.out_h = c.out_h;
+    op.out_w = c.out_w;
+    op.dst_stride = ceil16(c.channels) + c.extra_dst;
+    packed = std::make_unique<Guarded<float>>(cpu::packed_bytes(op.desc) / sizeof(float));
+    op.weights = cpu::pack(op.desc, weights.data(), bias_data(), packed->data());
+    CHECK(packed->intact());
   }
   const float* bias_data() const { return bias.empty() ? nullptr : bias.data(); }
 
   std::vector<float> run(cpu::Isa isa, int threads) {
     cpu::ThreadPool pool(threads);
-    Guarded<float> dst(static_cast<size_t>(params.out_h) * params.out_w * params.dst_stride);
-    params.dst = dst.data();
+    Guarded<float> dst(static_cast<size_t>(op.out_h) * op.out_w * op.dst_stride);
+    op.dst = dst.data();
     const int64_t before = test::allocation_count();
-    cpu::depthwise_for(isa, desc, params, pool);
+    cpu::depthwise_for(isa, op, pool);
     CHECK(test::allocation_count() == before);
     CHECK(dst.intact());
     return dst.values();
@@ -82,23 +84,22 @@ class Problem {
 
   template <typename Real>
   std::vector<Real> naive() const {
-    std::vector<Real> out(static_cast<size_t>(params.out_h) * params.out_w * params.dst_stride, kNan);
+    std::vector<Real> out(static_cast<size_t>(op.out_h) * op.out_w * op.dst_stride, kNan);
     for (size_t i = 0; i < out.size(); ++i) {
-      const int channel = static_cast<int>(i % params.dst_stride);
-      const int pixel = static_cast<int>(i / params.dst_stride);
-      if (channel < desc.channels)
-        out[i] = sln_naive::depthwise_at<Real>(desc, params, weights.data(), bias_data(), pixel / params.out_w,
-                                               pixel % params.out_w, channel);
-      else if (channel < ceil16(desc.channels))
+      const int channel = static_cast<int>(i % op.dst_stride);
+      const int pixel = static_cast<int>(i / op.dst_stride);
+      if (channel < op.desc.channels)
+        out[i] =
+            sln_naive::depthwise_at<Real>(op, weights.data(), bias_data(), pixel / op.out_w, pixel % op.out_w, channel);
+      else if (channel < ceil16(op.desc.channels))
         out[i] = 0;
     }
     return out;
   }
 
-  DepthwiseDesc desc;
-  DepthwiseParams params;
+  DepthwiseOp op;
   std::vector<float> src, weights, bias;
-  std::unique_ptr<PackedDepthwise> packed;
+  std::unique_ptr<Guarded<float>> packed;
 };
 
 // Largest difference; infinite where exactly one of two values is NaN.
@@ -184,17 +185,18 @@ TEST_CASE("depthwise lets NaN through to the windows that hold it, and ReLU6 kee
 
 TEST_CASE("depthwise refuses what it is not made for") {
   const std::vector<float> weights(16 * 49, 0.5f);
-  const auto pack = [&](DepthwiseDesc desc) { return cpu::pack_depthwise(desc, weights.data(), nullptr); };
+  std::vector<float> place(16 * 64);
+  const auto pack = [&](DepthwiseDesc desc) { return cpu::pack(desc, weights.data(), nullptr, place.data()); };
   CHECK_THROWS(pack({16, 7, 1, 3}));
   CHECK_THROWS(pack({16, 3, 3, 1}));
   CHECK_THROWS(pack({0, 3, 1, 1}));
   CHECK_THROWS(pack({16, 3, 1, 3}));
-  CHECK_THROWS(cpu::pack_depthwise({16, 3, 1, 1}, nullptr, nullptr));
+  CHECK_THROWS(cpu::pack(DepthwiseDesc{16, 3, 1, 1}, nullptr, nullptr, place.data()));
   Problem problem(usual(8, 8, 20, 3, 1), 1);
   cpu::ThreadPool pool(1);
-  problem.params.dst = problem.src.data();
-  problem.params.src_stride = 20;
-  CHECK_THROWS(cpu::depthwise(problem.desc, problem.params, pool));
+  problem.op.dst = problem.src.data();
+  problem.op.src_stride = 20;
+  CHECK_THROWS(cpu::run(problem.op, nullptr, pool));
 }
 
 }  // namespace sln

@@ -24,16 +24,16 @@ Planes run(const std::vector<float>& logits, int rois, int cells, int masks, int
   const size_t pixels = static_cast<size_t>(rois) * cells;
   sln_test::Guarded<float> layers(pixels * (masks + 1)), confidence(pixels);
   sln_test::Guarded<uint8_t> level(pixels);
-  sln::MaskPlanesParams p;
+  sln::MaskPlanesOp p;
   p.logits = logits.data();
-  p.pixels = static_cast<int64_t>(pixels);
+  p.items = {rois};
   p.stride = stride;
   p.masks = masks;
   p.layers = layers.data();
-  p.pixels_per_roi = cells;
+  p.pixels_per_item = cells;
   p.confidence = confidence.data();
   p.level = level.data();
-  sln::cpu::mask_planes(p, pool);
+  sln::cpu::run(p, nullptr, pool);
   CHECK((layers.intact() && confidence.intact() && level.intact()));
   return {layers.values(), confidence.values(), level.values()};
 }

@@ -73,8 +73,8 @@ struct Result {
   std::vector<float> boxes, scores;
 };
 
-sln::ProposalParams make_params(const Maps& maps, const Settings& settings) {
-  sln::ProposalParams p;
+sln::ProposalsOp make_op(const Maps& maps, const Settings& settings) {
+  sln::ProposalsOp p;
   p.objectness = maps.objectness.data();
   p.objectness_stride = maps.objectness_stride;
   p.deltas = maps.deltas.data();
@@ -96,15 +96,14 @@ Result run_op(const Maps& maps, const Settings& settings, int threads) {
   const size_t slots = static_cast<size_t>(settings.max_rois);
   sln_test::Guarded<float> boxes(slots * 4), scores(slots);
   sln_test::Guarded<int32_t> index(slots, -7), count(1, -7);
-  sln_test::Guarded<unsigned char> workspace(sln::cpu::proposals_workspace_bytes(maps.total(), settings.pre_nms), 0xFF);
-  sln::ProposalParams p = make_params(maps, settings);
+  sln::ProposalsOp p = make_op(maps, settings);
+  sln_test::Guarded<unsigned char> scratch(sln::cpu::scratch_bytes(p, threads), 0xFF);
   p.boxes = boxes.data();
   p.scores = scores.data();
   p.anchor_index = index.data();
   p.count = count.data();
-  p.workspace = workspace.data();
-  sln::cpu::proposals(p, pool);
-  CHECK((boxes.intact() && scores.intact() && index.intact() && count.intact() && workspace.intact()));
+  sln::cpu::run(p, scratch.data(), pool);
+  CHECK((boxes.intact() && scores.intact() && index.intact() && count.intact() && scratch.intact()));
   REQUIRE(count[0] >= 0);
   REQUIRE(count[0] <= settings.max_rois);
   const size_t n = static_cast<size_t>(count[0]);
@@ -122,7 +121,7 @@ Result run_op(const Maps& maps, const Settings& settings, int threads) {
 
 // Runs the op with 1, 2 and 3 threads and compares it with the naive one. Returns what came out.
 Result check(const Maps& maps, const Settings& settings) {
-  const std::vector<sln_naive::Proposal> expected = sln_naive::proposals(make_params(maps, settings));
+  const std::vector<sln_naive::Proposal> expected = sln_naive::proposals(make_op(maps, settings));
   const Result result = run_op(maps, settings, 1);
   std::vector<int> expected_index;
   for (const auto& box : expected) expected_index.push_back(box.index);
@@ -289,11 +288,11 @@ TEST_CASE("a side grows at most 62.5 times") {
   CHECK(result.boxes[3] - result.boxes[1] == Approx(16 * std::exp(4.1)).epsilon(1e-5));
 }
 
-TEST_CASE("what an earlier image left in the workspace does not matter") {
+TEST_CASE("what an earlier image left in the scratch does not matter") {
   // 9 boxes that do not touch, taken in one order and then in the opposite one.
   Maps maps(3, 1, 90);
   Settings settings;
-  sln_test::Guarded<unsigned char> workspace(sln::cpu::proposals_workspace_bytes(9, settings.pre_nms));
+  sln_test::Guarded<unsigned char> scratch(sln::cpu::scratch_bytes(make_op(maps, settings), 1));
   sln::cpu::ThreadPool pool(1);
   for (const int sign : {1, -1}) {
     for (int i = 0; i < 9; ++i) {
@@ -304,13 +303,12 @@ TEST_CASE("what an earlier image left in the workspace does not matter") {
     std::vector<float> boxes(400), scores(100);
     std::vector<int32_t> index(100);
     int32_t count = 0;
-    sln::ProposalParams p = make_params(maps, settings);
+    sln::ProposalsOp p = make_op(maps, settings);
     p.boxes = boxes.data();
     p.scores = scores.data();
     p.anchor_index = index.data();
     p.count = &count;
-    p.workspace = workspace.data();
-    sln::cpu::proposals(p, pool);
+    sln::cpu::run(p, scratch.data(), pool);
     REQUIRE(count == 9);
     for (int i = 0; i < 9; ++i) CHECK(index[static_cast<size_t>(i)] == (sign > 0 ? 8 - i : i));
   }

@@ -48,22 +48,21 @@ std::vector<float> run_resize(const std::vector<uint8_t>& pixels, ptrdiff_t row_
                               float mean = 0, float std = 1) {
   sln::cpu::ThreadPool pool(threads);
   sln_test::Guarded<float> canvas(static_cast<size_t>(c.side) * c.side * 4);
-  sln_test::Guarded<unsigned char> workspace(sln::cpu::resize_workspace_bytes(c.side, threads), 0xFF);
-  sln::ResizeParams params;
-  params.pixels = pixels.data();
-  params.width = c.width;
-  params.height = c.height;
-  params.row_bytes = row_bytes;
-  params.canvas = canvas.data();
-  params.side = c.side;
-  params.scaled_width = c.w;
-  params.scaled_height = c.h;
-  for (int i = 0; i < 3; ++i) params.mean[i] = mean + static_cast<float>(i) * (mean != 0 ? 1.0f : 0.0f);
-  for (float& value : params.std) value = std;
-  params.workspace = workspace.data();
-  sln::cpu::resize_to_canvas(params, pool);
+  sln::ResizeOp op;
+  op.pixels = pixels.data();
+  op.width = c.width;
+  op.height = c.height;
+  op.row_bytes = row_bytes;
+  op.canvas = canvas.data();
+  op.side = c.side;
+  op.scaled_width = c.w;
+  op.scaled_height = c.h;
+  for (int i = 0; i < 3; ++i) op.mean[i] = mean + static_cast<float>(i) * (mean != 0 ? 1.0f : 0.0f);
+  for (float& value : op.std) value = std;
+  sln_test::Guarded<unsigned char> scratch(sln::cpu::scratch_bytes(op, threads), 0xFF);
+  sln::cpu::run(op, scratch.data(), pool);
   CHECK(canvas.intact());
-  CHECK(workspace.intact());
+  CHECK(scratch.intact());
   return canvas.values();
 }
 

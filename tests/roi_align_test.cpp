@@ -35,18 +35,18 @@ struct Problem {
   std::vector<float> run(int threads) const {
     sln::cpu::ThreadPool pool(threads);
     sln_test::Guarded<float> dst(count() * side * side * dst_stride);
-    sln::RoiAlignParams p;
+    sln::RoiAlignOp p;
     p.src = src.data();
     p.h = map.h;
     p.w = map.w;
     p.src_stride = src_stride;
     p.channels = map.channels;
     p.boxes = boxes.data();
-    p.count = static_cast<int>(count());
+    p.items = {static_cast<int>(count())};
     p.side = side;
     p.dst = dst.data();
     p.dst_stride = dst_stride;
-    sln::cpu::roi_align(p, pool);
+    sln::cpu::run(p, nullptr, pool);
     CHECK(dst.intact());
     return dst.values();
   }

@@ -48,9 +48,10 @@ SoftmaxResult run_softmax(const std::vector<float>& src, int64_t pixels, int src
   sln::cpu::ThreadPool pool(threads);
   sln_test::Guarded<float> dst(static_cast<size_t>(pixels) * dst_stride);
   sln_test::Guarded<float> semdist(static_cast<size_t>(pixels) * semdist_stride);
-  sln::SoftmaxParams p;
+  sln::SoftmaxOp p;
   p.src = src.data();
-  p.pixels = pixels;
+  p.items = {static_cast<int>(pixels)};
+  p.pixels_per_item = 1;
   p.src_stride = src_stride;
   p.channels = channels;
   p.dst = dst.data();
@@ -58,7 +59,7 @@ SoftmaxResult run_softmax(const std::vector<float>& src, int64_t pixels, int src
   p.zero_pad = zero_pad;
   p.semdist = semdist_stride > 0 ? semdist.data() : nullptr;
   p.semdist_stride = semdist_stride;
-  sln::cpu::softmax(p, pool);
+  sln::cpu::run(p, nullptr, pool);
   CHECK(dst.intact());
   CHECK(semdist.intact());
   return {dst.values(), semdist.values()};
@@ -115,17 +116,17 @@ Planes run_refine(const std::vector<float>& ilm, const std::vector<float>& resid
   const size_t pixels = static_cast<size_t>(rois) * pixels_per_roi;
   sln_test::Guarded<float> layers(pixels * channels), confidence(pixels);
   sln_test::Guarded<uint8_t> level(pixels);
-  sln::RefineParams p;
+  sln::RefineOp p;
   p.ilm_logits = ilm.data();
   p.residual = residual.data();
-  p.pixels = static_cast<int64_t>(pixels);
+  p.items = {rois};
   p.logits_stride = stride;
   p.channels = channels;
   p.layers = layers.data();
-  p.pixels_per_roi = pixels_per_roi;
+  p.pixels_per_item = pixels_per_roi;
   p.confidence = confidence.data();
   p.level = level.data();
-  sln::cpu::refine_planes(p, pool);
+  sln::cpu::run(p, nullptr, pool);
   CHECK((layers.intact() && confidence.intact() && level.intact()));
   return {layers.values(), confidence.values(), level.values()};
 }

@@ -33,7 +33,7 @@ struct Problem {
   std::vector<float> run(int threads) const {
     sln::cpu::ThreadPool pool(threads);
     sln_test::Guarded<float> dst(static_cast<size_t>(h) * w * dst_stride);
-    sln::UpsampleSumParams p;
+    sln::UpsampleSumOp p;
     p.count = static_cast<int>(maps.size());
     for (size_t i = 0; i < maps.size(); ++i) p.sources[i] = {sources[i].data(), maps[i].h, maps[i].w, source_stride};
     p.channels = channels;
@@ -41,7 +41,7 @@ struct Problem {
     p.h = h;
     p.w = w;
     p.dst_stride = dst_stride;
-    sln::cpu::upsample_sum(p, pool);
+    sln::cpu::run(p, nullptr, pool);
     CHECK(dst.intact());
     return dst.values();
   }

@@ -67,7 +67,7 @@ PasteObject canvas_object(const DecodeInput& input, int proposal) {
   std::copy_n(input.boxes + static_cast<size_t>(proposal) * 4, 4, object.box);
   object.grid_w = input.scaled_w;
   object.grid_h = input.scaled_h;
-  object.threshold = input.threshold;
+  object.threshold = input.options.threshold();
   return object;
 }
 
@@ -130,8 +130,8 @@ void fill_candidate(const DecodeInput& input, int proposal, std::vector<float>& 
   const float objectness = input.objectness[proposal];
   candidate.proposal = proposal;
   candidate.mean_confidence = mean_confidence(
-      input.confidence + static_cast<size_t>(proposal) * static_cast<size_t>(cells), cells, input.threshold);
-  candidate.score = input.score_mode == ScoreMode::kMask ? objectness * candidate.mean_confidence : objectness;
+      input.confidence + static_cast<size_t>(proposal) * static_cast<size_t>(cells), cells, input.options.threshold());
+  candidate.score = input.options.score_mode == ScoreMode::kMask ? objectness * candidate.mean_confidence : objectness;
   candidate.mask.area = 0;
   if (candidate.mask.word_begin == candidate.mask.word_end) return;
   const PasteObject object = canvas_object(input, proposal);
@@ -209,7 +209,7 @@ void make_objects(const DecodeInput& input, State& state, cpu::ThreadPool& pool,
     const PasteObject object = image_object(input, state.ordered[index]->proposal);
     fill_object(input, *state.ordered[index], object, result.objects[index]);
     ImageMaskScratch& scratch = state.threads[thread].image;
-    state.keep[index] = image_masks(object, input.level_masks, scratch, result.objects[index]) ? 1 : 0;
+    state.keep[index] = image_masks(object, input.options.level_masks, scratch, result.objects[index]) ? 1 : 0;
   });
   size_t kept = 0;
   for (size_t i = 0; i < state.ordered.size(); ++i) {
@@ -238,14 +238,15 @@ void decode(const DecodeInput& input, DecodeWorkspace& workspace, cpu::ThreadPoo
   });
   result.dropped_empty = order_by_score(input.count, state);
   collect_masks(state);
-  mask_nms(state.masks, input.mask_nms, pool, state.keep);
+  mask_nms(state.masks, input.options.mask_nms, pool, state.keep);
   result.dropped_by_nms = drop_unkept(state);
   collect_masks(state);
-  visible_overlap(state.masks, input.visible_overlap, input.scaled_w, input.scaled_h, state.claimed, state.keep);
+  visible_overlap(state.masks, input.options.visible_overlap, input.scaled_w, input.scaled_h, state.claimed,
+                  state.keep);
   result.dropped_by_nms += drop_unkept(state);
   make_objects(input, state, pool, result);
   collect_masks(state);
-  depth_order(state.masks, input.threshold, pool, state.depth_threads, state.errors, result.pairs);
+  depth_order(state.masks, input.options.threshold(), pool, state.depth_threads, state.errors, result.pairs);
 }
 
 }  // namespace sln

@@ -4,12 +4,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/decode_options.h"
 #include "engine/result.h"
 #include "kernels/cpu/parallel.h"
 
 namespace sln {
-
-enum class ScoreMode { kMask, kObjectness };
 
 struct DecodeInput {
   int count = 0;                      // n, proposals in use
@@ -22,12 +21,7 @@ struct DecodeInput {
   int roi_side = 0;                   // P
   int image_w = 0, image_h = 0;       // image, pixels
   int scaled_w = 0, scaled_h = 0;     // the image's part of the canvas, pixels
-  int canvas_side = 0;                // S
-  float threshold = 0.5f;             // c
-  double mask_nms = 0.6;              // suppressed where (double)inter/union > mask_nms; 1 turns it off
-  double visible_overlap = 1;         // dropped where kept ones show more of the visible part; 1 turns it off
-  ScoreMode score_mode = ScoreMode::kMask;
-  bool level_masks = false;  // also fill the objects' levels
+  DecodeOptions options;
 };
 
 // Scratch that grows to the largest image seen and is then reused. One per engine.

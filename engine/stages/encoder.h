@@ -9,6 +9,7 @@ namespace sln {
 // F, and room behind its channels of each pixel for G, where the network has it: RPN and RoIAlign read both as one map.
 struct Features {
   Map map;  // (1, S/4, S/4, ceil16(context channels)), view.channels = C
+  MutableView room(int channels) { return map.out().behind(channels); }
 };
 
 // The encoder that the config names. Takes the canvas over and returns its memory as soon as the stem has read it.

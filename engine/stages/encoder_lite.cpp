@@ -13,8 +13,9 @@ Map stem(Context& context, const LiteLayers& layers, Canvas canvas) {
 // 1x1 expand (absent at expansion 1), depthwise (stride), 1x1 project; + the input where size and channels stay.
 Map mobile_bottleneck(Context& context, const MobileBottleneckLayers& layers, const Map& in) {
   Map wide;
-  if (layers.expand.packed != nullptr) wide = conv(context, layers.expand, in.view);
-  const Map filtered = depthwise(context, layers.depthwise, layers.expand.packed != nullptr ? wide.view : in.view);
+  if (layers.expand.packed.weights != nullptr) wide = conv(context, layers.expand, in.view);
+  const Map filtered =
+      depthwise(context, layers.depthwise, layers.expand.packed.weights != nullptr ? wide.view : in.view);
   wide = Map();  // its memory serves the projection
   return conv(context, layers.project, filtered.view, layers.residual ? &in.view : nullptr);
 }

@@ -8,8 +8,13 @@ namespace {
 
 Map stem(Context& context, const ResNetLayers& layers, Canvas canvas) {
   const Map wide = conv(context, layers.stem, canvas.map.view);
-  Map out = take_map(context, 1, context.config.map_side(), wide.view.channels);
-  context.backend.max_pool(pooling(wide.view, out.view, 3, 2, 1));
+  Map out = take_map(context, {1}, context.config.map_side(), wide.view.channels);
+  PoolOp op;
+  op.kind = PoolKind::kMax;
+  op.kernel = 3;
+  op.stride = 2;
+  op.pad = 1;
+  pool_into(context, op, wide.view, out.out());
   return out;
 }
 
@@ -17,9 +22,9 @@ Map stem(Context& context, const ResNetLayers& layers, Canvas canvas) {
 Map bottleneck(Context& context, const BottleneckLayers& layers, const Map& in) {
   Map middle = conv(context, layers.conv1, in.view);
   middle = conv(context, layers.conv2, middle.view);
-  if (layers.shortcut.packed == nullptr) return conv(context, layers.conv3, middle.view, &in.view);
+  if (layers.shortcut.packed.weights == nullptr) return conv(context, layers.conv3, middle.view, &in.view);
   Map out = conv(context, layers.shortcut, in.view);
-  conv_into(context, layers.conv3, middle.view, &out.view, out.view);
+  conv_into(context, layers.conv3, middle.view, &out.view, out.out());
   return out;
 }
 

@@ -2,28 +2,26 @@
 
 namespace sln {
 
-InstanceLayers ilm(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois) {
-  const MapView& src = rois.map.view;
-  const int slots = context.config.max_rois;
+InstanceLayers ilm(Context& context, const ThreeConvLayers& layers, const MapView& rois, const MutableView& semdist) {
   InstanceLayers out;
   {
-    Map map = conv(context, layers.conv1, src, nullptr, slots);
-    map = conv(context, layers.conv2, map.view, nullptr, slots);
-    out.logits = conv(context, layers.conv3, map.view, nullptr, slots);
+    Map map = conv(context, layers.conv1, rois);
+    map = conv(context, layers.conv2, map.view);
+    out.logits = conv(context, layers.conv3, map.view);
   }
-  out.probabilities = take_map(context, slots, src.h, context.config.layers + 1);
-  out.probabilities.view.batch = src.batch;
-  SoftmaxParams params;
-  params.src = out.logits.view.data;
-  params.pixels = out.logits.view.pixels();
-  params.src_stride = out.logits.view.stride;
-  params.channels = out.logits.view.channels;
-  params.dst = out.probabilities.view.data;
-  params.dst_stride = out.probabilities.view.stride;
-  params.zero_pad = params.dst_stride - params.channels;
-  params.semdist = src.data == nullptr ? nullptr : src.data + src.channels;
-  params.semdist_stride = src.stride;
-  context.backend.softmax(params);
+  out.probabilities = take_map(context, rois.batch, rois.h, context.config.layers + 1);
+  SoftmaxOp op;
+  op.src = out.logits.view.data;
+  op.items = rois.batch;
+  op.pixels_per_item = rois.pixels_per_item();
+  op.src_stride = out.logits.view.stride;
+  op.channels = out.logits.view.channels;
+  op.dst = out.probabilities.memory.floats();
+  op.dst_stride = out.probabilities.view.stride;
+  op.zero_pad = op.dst_stride - op.channels;
+  op.semdist = semdist.data;
+  op.semdist_stride = semdist.stride;
+  context.run(op);
   return out;
 }
 

@@ -10,7 +10,7 @@ struct InstanceLayers {
   Map probabilities;  // (n, P, P, K+1): 0 = not this object, 1+l = this object at visibility level l
 };
 
-// Also writes M into the RoI features' last channel (RoiFeatures), where the refinement reads it.
-InstanceLayers ilm(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois);
+// Writes semdist, M, one channel: the RoI features' room, where the refinement reads it.
+InstanceLayers ilm(Context& context, const ThreeConvLayers& layers, const MapView& rois, const MutableView& semdist);
 
 }  // namespace sln

@@ -2,19 +2,67 @@
 
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "engine/error.h"
+#include "engine/layer_table.h"
+#include "engine/stages/rpn.h"
 
 namespace sln {
 namespace {
 
+size_t round_up(size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+// Walks through the layers. Without memory it only counts the bytes; with a block of so many it packs.
 class Packer {
  public:
-  Packer(const Blob& blob, Backend& backend) : blob_(blob), backend_(backend) {
+  Packer(const Blob& blob, Device& device, void* block)
+      : blob_(blob), device_(device), block_(static_cast<unsigned char*>(block)) {
     for (const Layer& layer : layer_table(blob.config())) table_[layer.name] = layer;
   }
 
+  Layers layers() {
+    Layers layers;
+    layers.encoder = encoder();
+    layers.rpn = {conv("rpn.conv"), conv("rpn.objectness"), conv("rpn.deltas")};
+    for (const auto& [stage, convs] : {std::pair<const char*, ThreeConvLayers*>{"glm", &layers.glm},
+                                       {"ilm", &layers.ilm},
+                                       {"refine", &layers.refine}})
+      if (has(std::string(stage) + ".conv1")) *convs = three(stage);
+    layers.mask = mask();
+    layers.anchors = anchors();
+    return layers;
+  }
+
+  size_t bytes() const { return bytes_; }
+
+ private:
   bool has(const std::string& name) const { return table_.count(name) != 0; }
+
+  // The next piece of the block.
+  void* take(size_t bytes) {
+    void* place = block_ == nullptr ? nullptr : block_ + bytes_;
+    bytes_ += round_up(bytes);
+    return place;
+  }
+
+  template <typename Desc>
+  PackedWeights pack(const Layer& layer, const Desc& desc) {
+    void* to = take(device_.packed_bytes(desc));
+    if (to == nullptr) return {};
+    const float* bias = layer.has_bias ? blob_.tensor(layer.name + ".bias") : nullptr;
+    return device_.pack(desc, blob_.tensor(layer.name + ".weight"), bias, to);
+  }
+
+  const float* anchors() {
+    const std::vector<float> values = make_anchors(blob_.config());
+    const size_t bytes = values.size() * sizeof(float);
+    void* to = take(bytes);
+    if (to != nullptr) device_.upload(to, values.data(), bytes);
+    return static_cast<const float*>(to);
+  }
 
   ConvLayer conv(const std::string& name) {
     const Layer& layer = find(name);
@@ -26,8 +74,7 @@ class Packer {
     out.desc.pad = layer.pad;
     out.desc.dilation = layer.dilation;
     out.desc.activation = activation_of(layer);
-    out.packed = backend_.pack_conv(out.desc, blob_.tensor(name + ".weight"), bias_of(layer));
-    bytes_ += static_cast<int64_t>(out.packed->bytes());
+    out.packed = pack(layer, out.desc);
     return out;
   }
 
@@ -35,8 +82,7 @@ class Packer {
     const Layer& layer = find(name);
     DepthwiseLayer out;
     out.desc = {layer.out_channels, layer.kernel, layer.stride, layer.pad, activation_of(layer)};
-    out.packed = backend_.pack_depthwise(out.desc, blob_.tensor(name + ".weight"), bias_of(layer));
-    bytes_ += static_cast<int64_t>(out.packed->bytes());
+    out.packed = pack(layer, out.desc);
     return out;
   }
 
@@ -52,26 +98,22 @@ class Packer {
 
   EncoderLayers encoder() {
     EncoderLayers layers;
-    if (blob_.config().encoder == "resnet") {
-      layers.resnet = resnet();
-    } else {
-      layers.lite = lite();
+    switch (blob_.config().encoder->kind) {
+      case EncoderKind::kResNet:
+        layers.resnet = resnet();
+        break;
+      case EncoderKind::kLite:
+        layers.lite = lite();
+        break;
     }
     layers.fuse = {conv("encoder.fuse.c2"), conv("encoder.fuse.c3"), conv("encoder.fuse.c4"), conv("encoder.fuse.c5")};
     return layers;
   }
 
-  int64_t bytes() const { return bytes_; }
-
- private:
   const Layer& find(const std::string& name) const {
     const auto found = table_.find(name);
     if (found == table_.end()) fail(ErrorKind::kInternal, "no layer ", name);
     return found->second;
-  }
-
-  const float* bias_of(const Layer& layer) const {
-    return layer.has_bias ? blob_.tensor(layer.name + ".bias") : nullptr;
   }
 
   static Activation activation_of(const Layer& layer) {
@@ -115,24 +157,22 @@ class Packer {
   }
 
   const Blob& blob_;
-  Backend& backend_;
+  Device& device_;
+  unsigned char* block_;
   std::map<std::string, Layer> table_;
-  int64_t bytes_ = 0;
+  size_t bytes_ = 0;
 };
 
 }  // namespace
 
-Layers pack_layers(const Blob& blob, Backend& backend) {
-  Packer packer(blob, backend);
-  Layers layers;
-  layers.encoder = packer.encoder();
-  layers.rpn = {packer.conv("rpn.conv"), packer.conv("rpn.objectness"), packer.conv("rpn.deltas")};
-  for (const auto& [stage, convs] :
-       {std::pair<const char*, ThreeConvLayers*>{"glm", &layers.glm}, {"ilm", &layers.ilm}, {"refine", &layers.refine}})
-    if (packer.has(std::string(stage) + ".conv1")) *convs = packer.three(stage);
-  layers.mask = packer.mask();
-  layers.packed_bytes = packer.bytes();
-  return layers;
+PackedLayers pack_layers(const Blob& blob, std::shared_ptr<Device> device) {
+  Packer counter(blob, *device, nullptr);
+  counter.layers();
+  PackedLayers packed;
+  packed.memory = DeviceMemory(*device, counter.bytes());
+  packed.layers = Packer(blob, *device, packed.memory.data()).layers();
+  packed.device = std::move(device);
+  return packed;
 }
 
 }  // namespace sln

@@ -1,6 +1,7 @@
 // The weights of each stage, packed: one field per layer, so that a stage's text names what it uses.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "engine/blob.h"
@@ -10,7 +11,7 @@ namespace sln {
 
 struct BottleneckLayers {
   ConvLayer conv1, conv2, conv3;
-  ConvLayer shortcut;  // packed is null where the block keeps size and channels
+  ConvLayer shortcut;  // packed.weights is null where the block keeps size and channels
 };
 
 struct ResNetLayers {
@@ -19,7 +20,7 @@ struct ResNetLayers {
 };
 
 struct MobileBottleneckLayers {
-  ConvLayer expand;  // packed is null where the block does not widen
+  ConvLayer expand;  // packed.weights is null where the block does not widen
   DepthwiseLayer depthwise;
   ConvLayer project;
   bool residual = false;  // the block's input is added to its output
@@ -63,10 +64,15 @@ struct Layers {
   ThreeConvLayers ilm;
   ThreeConvLayers refine;
   MaskLayers mask;
-  int64_t packed_bytes = 0;
+  const float* anchors = nullptr;  // make_anchors(config), on the device
 };
 
-// Packs every layer of the blob's layer table. Afterwards the blob is no longer needed.
-Layers pack_layers(const Blob& blob, Backend& backend);
+// Every layer of the blob's layer table, packed for the device into one block of its memory.
+struct PackedLayers {
+  std::shared_ptr<Device> device;
+  DeviceMemory memory;
+  Layers layers;
+};
+PackedLayers pack_layers(const Blob& blob, std::shared_ptr<Device> device);
 
 }  // namespace sln

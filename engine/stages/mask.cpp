@@ -2,22 +2,21 @@
 
 namespace sln {
 
-SemDist mask_head(Context& context, const MaskLayers& layers, const RoiFeatures& rois) {
+SemDist mask_head(Context& context, const MaskLayers& layers, const RoiFeatures& rois, const Found& found) {
   const Config& config = context.config;
-  const int slots = config.max_rois;
-  Map logits = conv(context, layers.convs[0], rois.map.view, nullptr, slots);
-  for (size_t i = 1; i < layers.convs.size(); ++i) logits = conv(context, layers.convs[i], logits.view, nullptr, slots);
-  SemDist out = take_semdist(context, logits.view.batch);
-  MaskPlanesParams params;
-  params.logits = logits.view.data;
-  params.pixels = logits.view.pixels();
-  params.stride = logits.view.stride;
-  params.masks = config.layers;
-  params.layers = out.layers.floats();
-  params.pixels_per_roi = config.roi_side * config.roi_side;
-  params.confidence = out.confidence.floats();
-  params.level = static_cast<uint8_t*>(out.level.data());
-  context.backend.mask_planes(params);
+  Map logits = conv(context, layers.convs[0], rois.map.view);
+  for (size_t i = 1; i < layers.convs.size(); ++i) logits = conv(context, layers.convs[i], logits.view);
+  SemDist out = take_semdist(context, logits.view.batch, found);
+  MaskPlanesOp op;
+  op.logits = logits.view.data;
+  op.items = out.items;
+  op.pixels_per_item = config.roi_side * config.roi_side;
+  op.stride = logits.view.stride;
+  op.masks = config.layers;
+  op.layers = out.layers;
+  op.confidence = out.confidence;
+  op.level = static_cast<uint8_t*>(out.level.data());
+  context.run(op);
   return out;
 }
 

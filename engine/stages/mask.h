@@ -7,6 +7,6 @@
 namespace sln {
 
 // The planes in the form that decode reads: not this object, visible, hidden (see kernels/mask_planes.h).
-SemDist mask_head(Context& context, const MaskLayers& layers, const RoiFeatures& rois);
+SemDist mask_head(Context& context, const MaskLayers& layers, const RoiFeatures& rois, const Found& found);
 
 }  // namespace sln

@@ -14,28 +14,25 @@ void scaled_size(int side, int width, int height, int& scaled_w, int& scaled_h) 
 Canvas preprocess(Context& context, const Image& image) {
   const Config& config = context.config;
   Canvas canvas;
-  canvas.map = take_map(context, 1, config.side, 3, 4);
-  scaled_size(config.side, image.width, image.height, canvas.scaled_w, canvas.scaled_h);
-  const Buffer workspace = context.arena.take(context.backend.resize_workspace_bytes(config.side));
+  canvas.map = take_map(context, {1}, config.side, 3, 4);
+  float* const pixels = canvas.map.memory.floats();
   if (image.planes != nullptr) {
-    context.backend.canvas_from_planes({image.planes, canvas.map.view.data, config.side});
+    context.run(CanvasFromPlanesOp{image.planes, pixels, config.side});
     return canvas;
   }
-  ResizeParams params;
-  params.pixels = image.pixels;
-  params.width = image.width;
-  params.height = image.height;
-  params.row_bytes = image.row_bytes;
-  params.canvas = canvas.map.view.data;
-  params.side = config.side;
-  params.scaled_width = canvas.scaled_w;
-  params.scaled_height = canvas.scaled_h;
+  ResizeOp op;
+  op.pixels = image.pixels;
+  op.width = image.width;
+  op.height = image.height;
+  op.row_bytes = image.row_bytes;
+  op.canvas = pixels;
+  op.side = config.side;
+  scaled_size(config.side, image.width, image.height, op.scaled_width, op.scaled_height);
   for (int c = 0; c < 3; ++c) {
-    params.mean[c] = static_cast<float>(config.mean[c]);
-    params.std[c] = static_cast<float>(config.std[c]);
+    op.mean[c] = static_cast<float>(config.mean[c]);
+    op.std[c] = static_cast<float>(config.std[c]);
   }
-  params.workspace = workspace.data();
-  context.backend.resize_to_canvas(params);
+  context.run(op);
   return canvas;
 }
 

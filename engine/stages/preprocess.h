@@ -16,11 +16,10 @@ struct Image {
 };
 
 struct Canvas {
-  Map map;                         // (1, S, S, 4): normalised R, G, B and 0
-  int scaled_w = 0, scaled_h = 0;  // the image's part of the canvas, pixels
+  Map map;  // (1, S, S, 4): normalised R, G, B and 0
 };
 
-// w = max(1, floor(W*s + 0.5)), s = S / max(W, H), in double; h likewise.
+// The image's part of the canvas, pixels: w = max(1, floor(W*s + 0.5)), s = S / max(W, H), in double; h likewise.
 void scaled_size(int side, int width, int height, int& scaled_w, int& scaled_h);
 
 Canvas preprocess(Context& context, const Image& image);

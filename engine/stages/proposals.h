@@ -1,21 +1,21 @@
 // Proposals: RPN maps -> boxes (network description, 5).
 #pragma once
 
-#include <vector>
-
+#include "engine/stages/found.h"
 #include "engine/stages/rpn.h"
 
 namespace sln {
 
+// In the memory of what is found.
 struct Boxes {
-  Buffer boxes;         // (N, 4) x0 y0 x1 y1, canvas pixels
-  Buffer scores;        // (N) objectness, sigmoid of the logit
-  Buffer anchor_index;  // (N) int32, flat anchor index
-  Buffer count_slot;    // (1) int32, on the device
-  int count = 0;        // boxes in use, on the host
+  const float* boxes = nullptr;           // (N, 4) x0 y0 x1 y1, canvas pixels
+  const float* scores = nullptr;          // (N) objectness, sigmoid of the logit
+  const int32_t* anchor_index = nullptr;  // (N) flat anchor index
+  Items items;                            // those in use
 };
 
-// anchors: make_anchors(config). score_threshold: objectness below which a box ends here.
-Boxes proposals(Context& context, const std::vector<float>& anchors, float score_threshold, const RpnMaps& maps);
+// anchors: make_anchors(config), on the device. score_threshold: objectness below which a box ends here. Writes count,
+// boxes, scores and anchor_index of found.
+Boxes proposals(Context& context, const float* anchors, float score_threshold, const RpnMaps& maps, const Found& found);
 
 }  // namespace sln

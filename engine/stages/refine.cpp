@@ -4,53 +4,50 @@ namespace sln {
 namespace {
 
 // residual: logits of the refinement, or null for the planes as the ILM has them.
-SemDist planes_of(Context& context, const MapView& ilm_logits, const float* residual) {
+SemDist planes_of(Context& context, const MapView& ilm_logits, const float* residual, const Found& found) {
   const Config& config = context.config;
-  SemDist out = take_semdist(context, ilm_logits.batch);
-  RefineParams params;
-  params.ilm_logits = ilm_logits.data;
-  params.residual = residual;
-  params.pixels = ilm_logits.pixels();
-  params.logits_stride = ilm_logits.stride;
-  params.channels = config.layers + 1;
-  params.layers = out.layers.floats();
-  params.pixels_per_roi = config.roi_side * config.roi_side;
-  params.confidence = out.confidence.floats();
-  params.level = static_cast<uint8_t*>(out.level.data());
-  context.backend.refine_planes(params);
+  SemDist out = take_semdist(context, ilm_logits.batch, found);
+  RefineOp op;
+  op.ilm_logits = ilm_logits.data;
+  op.residual = residual;
+  op.items = out.items;
+  op.pixels_per_item = config.roi_side * config.roi_side;
+  op.logits_stride = ilm_logits.stride;
+  op.channels = config.layers + 1;
+  op.layers = out.layers;
+  op.confidence = out.confidence;
+  op.level = static_cast<uint8_t*>(out.level.data());
+  context.run(op);
   return out;
 }
 
 }  // namespace
 
-SemDist take_semdist(Context& context, int count) {
-  const Config& config = context.config;
-  const auto side = static_cast<size_t>(config.roi_side);
-  const size_t cells = static_cast<size_t>(config.max_rois) * side * side;
+SemDist take_semdist(Context& context, const Items& items, const Found& found) {
+  const auto side = static_cast<size_t>(context.config.roi_side);
   SemDist out;
-  out.layers = context.arena.take(cells * static_cast<size_t>(config.layers + 1) * sizeof(float));
-  out.confidence = context.arena.take(cells * sizeof(float));
-  out.level = context.arena.take(cells);
-  out.count = count;
+  out.layers = found.layers;
+  out.confidence = found.confidence;
+  out.level = context.arena.take(static_cast<size_t>(items.room) * side * side);
+  out.items = items;
   return out;
 }
 
-SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois,
-               const InstanceLayers& instance) {
-  const int slots = context.config.max_rois;
+SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois, const InstanceLayers& instance,
+               const Found& found) {
   MapView src = rois.map.view;
   src.channels += 1;  // M
   Map residual;
   {
-    Map map = conv(context, layers.conv1, src, nullptr, slots);
-    map = conv(context, layers.conv2, map.view, nullptr, slots);
-    residual = conv(context, layers.conv3, map.view, nullptr, slots);
+    Map map = conv(context, layers.conv1, src);
+    map = conv(context, layers.conv2, map.view);
+    residual = conv(context, layers.conv3, map.view);
   }
-  return planes_of(context, instance.logits.view, residual.view.data);
+  return planes_of(context, instance.logits.view, residual.view.data, found);
 }
 
-SemDist unrefined(Context& context, const InstanceLayers& instance) {
-  return planes_of(context, instance.logits.view, nullptr);
+SemDist unrefined(Context& context, const InstanceLayers& instance, const Found& found) {
+  return planes_of(context, instance.logits.view, nullptr, found);
 }
 
 }  // namespace sln

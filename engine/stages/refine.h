@@ -7,19 +7,19 @@ namespace sln {
 
 // The final sem-dist map M = C - L (Eq. 1), kept as its two planes, and the planes it was read from.
 struct SemDist {
-  Buffer layers;      // (n, K+1, P, P) probabilities
-  Buffer confidence;  // (n, P, P) C
-  Buffer level;       // (n, P, P) uint8, L
-  int count = 0;      // n
+  float* layers = nullptr;      // (n, K+1, P, P) probabilities, in the memory of what is found
+  float* confidence = nullptr;  // (n, P, P) C, likewise
+  Buffer level;                 // (n, P, P) uint8, L
+  Items items;                  // n
 };
 
-// Memory for max_rois objects.
-SemDist take_semdist(Context& context, int count);
+// Takes the levels' memory, and the places of the others in what is found.
+SemDist take_semdist(Context& context, const Items& items, const Found& found);
 
-SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois,
-               const InstanceLayers& instance);
+SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois, const InstanceLayers& instance,
+               const Found& found);
 
 // The same planes before the refinement: those of the ILM's logits alone.
-SemDist unrefined(Context& context, const InstanceLayers& instance);
+SemDist unrefined(Context& context, const InstanceLayers& instance, const Found& found);
 
 }  // namespace sln

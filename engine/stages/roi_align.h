@@ -8,6 +8,7 @@ namespace sln {
 // Per RoI: the context channels, and room for what a head adds as further channels (the ILM its sem-dist map M).
 struct RoiFeatures {
   Map map;  // (n, P, P, ceil16(context channels + room)), view.channels = context channels
+  MutableView room(int channels) { return map.out().behind(channels); }
 };
 
 // src: as rpn()'s. room: channels that will be added behind those of src.

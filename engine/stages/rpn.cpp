@@ -6,9 +6,11 @@ namespace sln {
 
 RpnMaps rpn(Context& context, const RpnLayers& layers, const MapView& src) {
   const Config& config = context.config;
-  const Map pooled = take_map(context, 1, config.grid(), src.channels);
-  const int cell = config.rpn_stride / 4;
-  context.backend.average_pool(pooling(src, pooled.view, cell, cell, 0));
+  Map pooled = take_map(context, {1}, config.grid(), src.channels);
+  PoolOp op;
+  op.kind = PoolKind::kAverage;
+  op.kernel = op.stride = config.rpn_stride / 4;
+  pool_into(context, op, src, pooled.out());
   const Map hidden = conv(context, layers.conv, pooled.view);
   RpnMaps maps;
   maps.objectness = conv(context, layers.objectness, hidden.view);

@@ -21,56 +21,49 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(std::string("conv: ") + what);
 }
 
-const PackedConvCpu& check(const ConvDesc& desc, const ConvParams& params) {
-  const auto* packed = dynamic_cast<const PackedConvCpu*>(params.weights);
-  require(packed != nullptr, "weights were not packed by cpu::pack_conv");
-  require(desc.in_channels == packed->desc.in_channels && desc.out_channels == packed->desc.out_channels &&
-              desc.kernel == packed->desc.kernel,
-          "weights were packed for another shape");
-  require(params.src != nullptr && params.dst != nullptr, "src or dst is null");
-  require(params.in_h > 0 && params.in_w > 0 && params.out_h > 0 && params.out_w > 0, "map without pixels");
-  const int64_t written = ceil_div(desc.out_channels, 16) * 16;
-  require(params.src_stride >= desc.in_channels, "src_stride is below in_channels");
-  require(params.dst_stride >= written, "dst_stride is below ceil16(out_channels)");
-  require(params.residual == nullptr || params.residual_stride >= desc.out_channels,
-          "residual_stride is below out_channels");
-  return *packed;
+void check(const ConvOp& op) {
+  const ConvDesc& desc = op.desc;
+  require(op.weights.weights != nullptr && op.weights.layout >= layout_of(Isa::kSse4) &&
+              op.weights.layout <= layout_of(Isa::kAvx512),
+          "weights were not packed by cpu::pack");
+  require(op.src != nullptr && op.dst != nullptr, "src or dst is null");
+  require(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
+  require(op.src_stride >= desc.in_channels, "src_stride is below in_channels");
+  require(op.dst_stride >= ceil16(desc.out_channels), "dst_stride is below ceil16(out_channels)");
+  require(op.residual == nullptr || op.residual_stride >= desc.out_channels, "residual_stride is below out_channels");
 }
 
 // Reading windows through pointers saves gathering them. That pays where few channels share the gathering, all weights
 // stay in L2 (there are no depth blocks then), and a tap is long enough to make up for loading its pointers. 1x1 layers
 // do read each line only once: gathering fetches ahead, and that is worth more there.
-bool reads_through_pointers(const PackedConvCpu& packed) {
-  const ConvDesc& desc = packed.desc;
+bool reads_through_pointers(const ConvDesc& desc, const ConvPanels& panels) {
   return desc.kernel > 1 && desc.kernel * desc.kernel <= kConvMaxTaps && desc.out_channels <= kConvFewChannels &&
-         packed.panels.floats() <= kConvGroupFloats && desc.in_channels >= 32 &&
+         panels.floats() <= kConvGroupFloats && desc.in_channels >= 32 &&
          desc.in_channels <= kConvMaxRows * kConvRowStep;
 }
 
 // Few output channels leave most lanes of a vector of channels empty. Vectors of pixels have to be made first, which
 // pays from some taps on; a patch that makes one row of outputs has to fit into the scratch.
-bool computes_in_planes(const PackedConvCpu& packed) {
-  const ConvDesc& desc = packed.desc;
+bool computes_in_planes(const ConvDesc& desc, const ConvPanels& panels) {
   const int64_t row_floats = int64_t{desc.in_channels} * kConvPatchStride;
-  return desc.out_channels <= kConvPlanarChannels && packed.panels.count == 1 && desc.stride == 1 &&
-         desc.dilation == 1 && desc.kernel > 1 && desc.kernel <= kConvPatchStride - kConvPatchWidth - 3 &&
+  return desc.out_channels <= kConvPlanarChannels && panels.count == 1 && desc.stride == 1 && desc.dilation == 1 &&
+         desc.kernel > 1 && desc.kernel <= kConvPatchStride - kConvPatchWidth - 3 &&
          desc.kernel * row_floats <= kConvScratchFloats;
 }
 
 // Bytes written past the caches must be whole lines, or they are written many times.
-bool writes_past_caches(const PackedConvCpu& packed, const ConvParams& params, int64_t pixels) {
-  return pixels * params.dst_stride >= kConvStreamFloats && packed.panels.width() >= 16 &&
-         reinterpret_cast<uintptr_t>(params.dst) % 64 == 0 && params.dst_stride % 16 == 0;
+bool writes_past_caches(const ConvOp& op, const ConvPanels& panels, int64_t pixels) {
+  return pixels * op.dst_stride >= kConvStreamFloats && panels.width() >= 16 &&
+         reinterpret_cast<uintptr_t>(op.dst) % 64 == 0 && op.dst_stride % 16 == 0;
 }
 
-ConvPlan make_plan(const PackedConvCpu& packed) {
-  const ConvPanels& panels = packed.panels;
+ConvPlan make_plan(const ConvDesc& desc, const ConvPanels& panels) {
   ConvPlan plan;
-  if (computes_in_planes(packed)) {
+  if (computes_in_planes(desc, panels)) {
     plan.planar = true;
     return plan;
   }
-  if (reads_through_pointers(packed)) {
+  if (reads_through_pointers(desc, panels)) {
     plan.direct = true;
     plan.depth_blocks = 1;
     plan.group = panels.count;
@@ -116,21 +109,20 @@ Partition make_partition(int64_t blocks, int panels, int threads) {
 
 }  // namespace
 
-void conv(const ConvDesc& desc, const ConvParams& params, ThreadPool& pool) {
-  if (params.batch <= 0) return;
-  const PackedConvCpu& packed = check(desc, params);
+void run(const ConvOp& op, void* /*scratch*/, ThreadPool& pool) {
+  const int items = op.batch.count();
+  if (items <= 0) return;
+  check(op);
+  const Isa isa = static_cast<Isa>(op.weights.layout - layout_of(Isa::kSse4));
   ConvJob job;
-  job.desc = desc;
-  job.params = params;
-  job.panels = packed.panels;
-  job.plan = make_plan(packed);
-  job.weights = packed.weights.get();
-  job.bias = packed.bias.get();
-  job.pixels = static_cast<int64_t>(params.batch) * params.out_h * params.out_w;
-  job.plan.stream = writes_past_caches(packed, params, job.pixels);
+  job.op = op;
+  job.panels = conv_panels(op.desc, conv_lanes(isa));
+  job.plan = make_plan(op.desc, job.panels);
+  job.pixels = int64_t{items} * op.out_h * op.out_w;
+  job.plan.stream = writes_past_caches(op, job.panels, job.pixels);
 
-  const ConvKernel kernel = job.plan.planar ? conv_planar_kernel(packed.isa) : conv_kernel(packed.isa);
-  const int64_t block = job.plan.planar ? params.out_w : kConvMaxRows;  // pixels that a thread does not share
+  const ConvKernel kernel = job.plan.planar ? conv_planar_kernel(isa) : conv_kernel(isa);
+  const int64_t block = job.plan.planar ? op.out_w : kConvMaxRows;  // pixels that a thread does not share
   const int64_t blocks = ceil_div(job.pixels, block);
   const int panels = job.panels.count;
   const Partition split = make_partition(blocks, panels, pool.threads());

@@ -12,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "kernels/conv.h"
 #include "kernels/isa.h"
@@ -45,25 +44,18 @@ struct ConvPanels {
   int64_t floats() const { return depth * (static_cast<int64_t>(count - 1) * width() + last_width); }
 };
 
-struct AlignedDelete {
-  void operator()(float* p) const;
-};
-using AlignedFloats = std::unique_ptr<float[], AlignedDelete>;
-AlignedFloats allocate_zeros(int64_t floats);  // at a multiple of 64 bytes
+// lanes: floats of a vector of the instruction set.
+ConvPanels conv_panels(const ConvDesc& desc, int lanes);
 
-class PackedConvCpu final : public PackedConv {
- public:
-  size_t bytes() const override;
+// Packing for an instruction set of the caller's choice (tests compare them within one process). In `to` lie the panels
+// (panels.floats()) and the bias (panels.count * panels.width(), zeros after out_channels).
+size_t packed_bytes_for(Isa isa, const ConvDesc& desc);
+PackedWeights pack_for(Isa isa, const ConvDesc& desc, const float* weights, const float* bias, void* to);
 
-  Isa isa = Isa::kSse4;
-  ConvDesc desc;
-  ConvPanels panels;
-  AlignedFloats weights;  // panels.floats()
-  AlignedFloats bias;     // panels.count * panels.width(), zeros after out_channels; null: there is none
-};
-
-// pack_conv for an instruction set of the caller's choice (tests compare them within one process).
-std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const float* weights, const float* bias);
+// PackedWeights::layout of an instruction set.
+inline int32_t layout_of(Isa isa) {
+  return 1 + static_cast<int32_t>(isa);
+}
 
 struct ConvPlan {
   bool planar = false;     // vectors hold pixels (conv_planar_kernel.cpp); nothing of what follows is used
@@ -76,12 +68,9 @@ struct ConvPlan {
 
 // What every thread reads.
 struct ConvJob {
-  ConvDesc desc;
-  ConvParams params;
+  ConvOp op;
   ConvPanels panels;
   ConvPlan plan;
-  const float* weights = nullptr;
-  const float* bias = nullptr;
   int64_t pixels = 0;  // batch * out_h * out_w
 };
 

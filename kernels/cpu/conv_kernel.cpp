@@ -63,12 +63,12 @@ struct Pixel {
   int64_t x = 0;
 };
 
-HWY_INLINE Pixel pixel_at(const ConvParams& p, int64_t index) {
+HWY_INLINE Pixel pixel_at(const ConvOp& p, int64_t index) {
   const int64_t row = index / p.out_w;
   return {row / p.out_h, row % p.out_h, index % p.out_w};
 }
 
-HWY_INLINE void next(const ConvParams& p, Pixel& pixel) {
+HWY_INLINE void next(const ConvOp& p, Pixel& pixel) {
   if (++pixel.x < p.out_w) return;
   pixel.x = 0;
   if (++pixel.y < p.out_h) return;
@@ -86,22 +86,22 @@ HWY_INLINE void copy_small_taps(const float* HWY_RESTRICT from, int64_t step, in
 
 // Copies the floats [begin, end) of one pixel's window.
 void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_t end, float* HWY_RESTRICT to) {
-  const ConvParams& p = job.params;
-  const int64_t channels = job.desc.in_channels;
-  const int64_t kernel = job.desc.kernel;
-  const int64_t y0 = pixel.y * job.desc.stride - job.desc.pad;
-  const int64_t x0 = pixel.x * job.desc.stride - job.desc.pad;
+  const ConvOp& p = job.op;
+  const int64_t channels = job.op.desc.in_channels;
+  const int64_t kernel = job.op.desc.kernel;
+  const int64_t y0 = pixel.y * job.op.desc.stride - job.op.desc.pad;
+  const int64_t x0 = pixel.x * job.op.desc.stride - job.op.desc.pad;
   const float* map = p.src + pixel.item * p.in_h * p.in_w * p.src_stride;
-  const int64_t ahead = int64_t{kConvMaxRows} * job.desc.stride * p.src_stride;
-  const int64_t step = int64_t{job.desc.dilation} * p.src_stride;
+  const int64_t ahead = int64_t{kConvMaxRows} * job.op.desc.stride * p.src_stride;
+  const int64_t step = int64_t{job.op.desc.dilation} * p.src_stride;
   const bool small = channels <= 4 && p.src_stride >= 4;
-  const bool row_inside = x0 >= 0 && x0 + (kernel - 1) * job.desc.dilation < p.in_w;
+  const bool row_inside = x0 >= 0 && x0 + (kernel - 1) * job.op.desc.dilation < p.in_w;
   const int64_t first = begin / channels;
   int64_t c = begin - first * channels;
   int64_t s = first % kernel;
-  int64_t y = y0 + first / kernel * job.desc.dilation;
+  int64_t y = y0 + first / kernel * job.op.desc.dilation;
   while (begin < end) {
-    const int64_t x = x0 + s * job.desc.dilation;
+    const int64_t x = x0 + s * job.op.desc.dilation;
     const bool inside = y >= 0 && y < p.in_h && x >= 0 && x < p.in_w;
     const float* from = inside ? map + (y * p.in_w + x) * p.src_stride + c : nullptr;
     int64_t count = std::min(channels - c, end - begin);
@@ -121,7 +121,7 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
     s += taps;
     if (s == kernel) {
       s = 0;
-      y += job.desc.dilation;
+      y += job.op.desc.dilation;
     }
   }
 }
@@ -129,17 +129,17 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
 // Instead of gathering: where each pixel's channels of each tap lie, `zeros` where that is outside of the map. rows:
 // (tap, kConvMaxRows). Rows after the last pixel point at zeros.
 void point_block(const ConvJob& job, int64_t first, int64_t count, const float* zeros, const float** rows) {
-  const ConvParams& p = job.params;
-  const int kernel = job.desc.kernel;
+  const ConvOp& p = job.op;
+  const int kernel = job.op.desc.kernel;
   std::fill_n(rows, int64_t{kConvMaxRows} * kernel * kernel, zeros);
   Pixel pixel = pixel_at(p, first);
   for (int64_t row = 0; row < count; ++row, next(p, pixel)) {
     const float* map = p.src + pixel.item * p.in_h * p.in_w * p.src_stride;
     const float** to = rows + row;
-    int64_t y = pixel.y * job.desc.stride - job.desc.pad;
-    for (int r = 0; r < kernel; ++r, y += job.desc.dilation) {
-      int64_t x = pixel.x * job.desc.stride - job.desc.pad;
-      for (int s = 0; s < kernel; ++s, x += job.desc.dilation, to += kConvMaxRows) {
+    int64_t y = pixel.y * job.op.desc.stride - job.op.desc.pad;
+    for (int r = 0; r < kernel; ++r, y += job.op.desc.dilation) {
+      int64_t x = pixel.x * job.op.desc.stride - job.op.desc.pad;
+      for (int s = 0; s < kernel; ++s, x += job.op.desc.dilation, to += kConvMaxRows) {
         if (y >= 0 && y < p.in_h && x >= 0 && x < p.in_w) *to = map + (y * p.in_w + x) * p.src_stride;
       }
     }
@@ -149,9 +149,9 @@ void point_block(const ConvJob& job, int64_t first, int64_t count, const float* 
 // Rows after the last pixel are zeroed: they are multiplied, never stored.
 void gather_block(const ConvJob& job, int64_t first, int64_t count, int64_t begin, int64_t end,
                   float* HWY_RESTRICT block) {
-  Pixel pixel = pixel_at(job.params, first);
+  Pixel pixel = pixel_at(job.op, first);
   int64_t row = 0;
-  for (; row < count; ++row, next(job.params, pixel)) gather_window(job, pixel, begin, end, block + row * kConvRowStep);
+  for (; row < count; ++row, next(job.op, pixel)) gather_window(job, pixel, begin, end, block + row * kConvRowStep);
   for (; row < kConvMaxRows; ++row) zero_floats(end - begin, block + row * kConvRowStep);
 }
 
@@ -308,19 +308,19 @@ void split_into_tiles(int64_t segments, const float* const* rows, const float** 
 }
 
 HWY_INLINE Finish make_finish(const ConvJob& job, int64_t pixel, int64_t rows, int panel, int width) {
-  const ConvParams& p = job.params;
+  const ConvOp& p = job.op;
   const int64_t channel = int64_t{panel} * kWidth;
   Finish f;
-  f.bias = job.bias == nullptr ? nullptr : job.bias + channel;
+  f.bias = job.op.weights.bias == nullptr ? nullptr : job.op.weights.bias + channel;
   f.residual = p.residual == nullptr ? nullptr : p.residual + pixel * p.residual_stride + channel;
   f.residual_stride = p.residual_stride;
   f.dst = p.dst + pixel * p.dst_stride + channel;
   f.dst_stride = p.dst_stride;
-  f.activation = job.desc.activation;
+  f.activation = job.op.desc.activation;
   f.stream = job.plan.stream;
   f.rows = rows;
-  f.channels = std::min<int64_t>(width, job.desc.out_channels - channel);
-  f.written = panel < job.panels.count - 1 ? width : (job.desc.out_channels + 15) / 16 * 16 - channel;
+  f.channels = std::min<int64_t>(width, job.op.desc.out_channels - channel);
+  f.written = panel < job.panels.count - 1 ? width : (job.op.desc.out_channels + 15) / 16 * 16 - channel;
   return f;
 }
 
@@ -344,7 +344,7 @@ HWY_INLINE void run_tile(const ConvJob& job, const Block& block, int panel, int6
   t.rows = width == kWidth ? scratch.tile_rows + first * block.segments : scratch.rows;
   t.segments = block.segments;
   t.length = (block.depth_end - block.depth_at) / block.segments;
-  t.weights = job.weights + panels.offset(panel) + block.depth_at * width;
+  t.weights = job.op.weights.weights + panels.offset(panel) + block.depth_at * width;
   t.sums_in = block.depth_at == 0 ? nullptr : sums;
   t.sums_out = sums;
 
@@ -389,7 +389,7 @@ void run_super_block(const ConvJob& job, int64_t begin, int64_t end, int panel_b
     Block block;
     block.depth_at = job.panels.depth * b / plan.depth_blocks;
     block.depth_end = job.panels.depth * (b + 1) / plan.depth_blocks;
-    block.segments = plan.direct ? int64_t{job.desc.kernel} * job.desc.kernel : 1;
+    block.segments = plan.direct ? int64_t{job.op.desc.kernel} * job.op.desc.kernel : 1;
     float* sums = scratch.sums;
     for (block.pixel = begin; block.pixel < end; block.pixel += kConvMaxRows) {
       block.rows = std::min<int64_t>(kConvMaxRows, end - block.pixel);
@@ -408,7 +408,7 @@ void run_super_block(const ConvJob& job, int64_t begin, int64_t end, int panel_b
 void conv_part(const ConvJob& job, const ConvPart& part) {
   Scratch scratch;
   if (job.plan.direct) {
-    zero_floats(job.desc.in_channels, scratch.block);
+    zero_floats(job.op.desc.in_channels, scratch.block);
   } else {
     for (int r = 0; r < kConvMaxRows; ++r) scratch.rows[r] = scratch.block + r * kConvRowStep;
     split_into_tiles(1, scratch.rows, scratch.tile_rows);

@@ -1,6 +1,5 @@
 // Weights from canonical OIHW into panels of (depth, channels).
 #include <algorithm>
-#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -9,14 +8,11 @@
 namespace sln::cpu {
 namespace {
 
-constexpr std::align_val_t kCacheLine{64};
-
 void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(std::string("pack_conv: ") + what);
+  if (!holds) throw std::invalid_argument(std::string("pack: ") + what);
 }
 
-void check(const ConvDesc& desc, const float* weights) {
-  require(weights != nullptr, "weights are null");
+void check(const ConvDesc& desc) {
   require(desc.in_channels > 0, "in_channels must be positive");
   require(desc.out_channels > 0, "out_channels must be positive");
   require(desc.kernel > 0 && desc.kernel <= 1024, "kernel must be in 1..1024");
@@ -25,56 +21,56 @@ void check(const ConvDesc& desc, const float* weights) {
   require(desc.dilation > 0, "dilation must be positive");
 }
 
+// Up to where the bias begins, a multiple of 64 bytes.
+int64_t panel_floats(const ConvPanels& panels) {
+  return (panels.floats() + 15) / 16 * 16;
+}
+
 }  // namespace
 
-AlignedFloats allocate_zeros(int64_t floats) {
-  AlignedFloats memory(static_cast<float*>(::operator new(static_cast<size_t>(floats) * sizeof(float), kCacheLine)));
-  std::fill_n(memory.get(), floats, 0.0f);
-  return memory;
-}
-
-void AlignedDelete::operator()(float* p) const {
-  ::operator delete(p, kCacheLine);
-}
-
-size_t PackedConvCpu::bytes() const {
-  const int64_t bias_floats = bias ? static_cast<int64_t>(panels.count) * panels.width() : 0;
-  return static_cast<size_t>(panels.floats() + bias_floats) * sizeof(float);
-}
-
-std::unique_ptr<PackedConv> pack_conv_for(Isa isa, const ConvDesc& desc, const float* weights, const float* bias) {
-  check(desc, weights);
-  auto packed = std::make_unique<PackedConvCpu>();
-  packed->isa = isa;
-  packed->desc = desc;
-  ConvPanels& panels = packed->panels;
-  panels.lanes = conv_lanes(isa);
+ConvPanels conv_panels(const ConvDesc& desc, int lanes) {
+  ConvPanels panels;
+  panels.lanes = lanes;
   panels.count = (desc.out_channels + panels.width() - 1) / panels.width();
   const int last_channels = desc.out_channels - (panels.count - 1) * panels.width();
-  const int slim = std::min(panels.lanes, 8);
-  panels.last_width = last_channels <= slim ? slim : last_channels <= panels.lanes ? panels.lanes : panels.width();
-  const int taps = desc.kernel * desc.kernel;
-  panels.depth = static_cast<int64_t>(taps) * desc.in_channels;
+  const int slim = std::min(lanes, 8);
+  panels.last_width = last_channels <= slim ? slim : last_channels <= lanes ? lanes : panels.width();
+  panels.depth = int64_t{desc.kernel} * desc.kernel * desc.in_channels;
+  return panels;
+}
 
-  packed->weights = allocate_zeros(panels.floats());
+size_t packed_bytes_for(Isa isa, const ConvDesc& desc) {
+  check(desc);
+  const ConvPanels panels = conv_panels(desc, conv_lanes(isa));
+  return static_cast<size_t>(panel_floats(panels) + int64_t{panels.count} * panels.width()) * sizeof(float);
+}
+
+PackedWeights pack_for(Isa isa, const ConvDesc& desc, const float* weights, const float* bias, void* to) {
+  require(weights != nullptr && to != nullptr, "weights or their place is null");
+  auto* const floats = static_cast<float*>(to);
+  std::fill_n(floats, packed_bytes_for(isa, desc) / sizeof(float), 0.0f);
+  const ConvPanels panels = conv_panels(desc, conv_lanes(isa));
+  const int taps = desc.kernel * desc.kernel;
   for (int o = 0; o < desc.out_channels; ++o) {
     const int panel = o / panels.width();
     const int width = panel == panels.count - 1 ? panels.last_width : panels.width();
-    float* column = packed->weights.get() + panels.offset(panel) + o % panels.width();
+    float* column = floats + panels.offset(panel) + o % panels.width();
     const float* from = weights + o * panels.depth;
     for (int tap = 0; tap < taps; ++tap) {
       for (int c = 0; c < desc.in_channels; ++c, column += width) *column = from[static_cast<int64_t>(c) * taps + tap];
     }
   }
-  if (bias != nullptr) {
-    packed->bias = allocate_zeros(static_cast<int64_t>(panels.count) * panels.width());
-    std::copy_n(bias, desc.out_channels, packed->bias.get());
-  }
-  return packed;
+  float* const packed_bias = floats + panel_floats(panels);
+  if (bias != nullptr) std::copy_n(bias, desc.out_channels, packed_bias);
+  return {floats, bias != nullptr ? packed_bias : nullptr, layout_of(isa)};
 }
 
-std::unique_ptr<PackedConv> pack_conv(const ConvDesc& desc, const float* weights, const float* bias) {
-  return pack_conv_for(isa(), desc, weights, bias);
+size_t packed_bytes(const ConvDesc& desc) {
+  return packed_bytes_for(isa(), desc);
+}
+
+PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias, void* to) {
+  return pack_for(isa(), desc, weights, bias, to);
 }
 
 }  // namespace sln::cpu

@@ -69,15 +69,15 @@ HWY_INLINE void turn_pixels(const float* const* pixels, int64_t channels, int64_
 
 // All that the patch's windows see, 0 outside of the map.
 void turn_patch(const ConvJob& job, const Patch& patch, Scratch& scratch) {
-  const ConvParams& p = job.params;
-  const int64_t channels = job.desc.in_channels;
-  const int64_t kernel = job.desc.kernel;
-  const int64_t left = patch.x - job.desc.pad;
+  const ConvOp& p = job.op;
+  const int64_t channels = job.op.desc.in_channels;
+  const int64_t kernel = job.op.desc.kernel;
+  const int64_t left = patch.x - job.op.desc.pad;
   // Up to the last column that a vector of outputs reads.
   const int64_t width = (patch.columns + kLanes - 1) / kLanes * kLanes + kernel - 1;
   float* to = scratch.patch;
   for (int64_t r = 0; r < patch.rows + kernel - 1; ++r, to += channels * kConvPatchStride) {
-    const int64_t y = patch.y - job.desc.pad + r;
+    const int64_t y = patch.y - job.op.desc.pad + r;
     const bool inside = y >= 0 && y < p.in_h;
     const float* row = inside ? p.src + (patch.item * p.in_h + y) * p.in_w * p.src_stride : nullptr;
     for (int64_t column = 0; column < width; column += 4) {
@@ -100,11 +100,11 @@ HWY_INLINE void multiply(const ConvJob& job, const float* HWY_RESTRICT patch, fl
   for (auto& row : sum) {
     for (V& s : row) s = hn::Zero(d);
   }
-  const int64_t channels = job.desc.in_channels;
+  const int64_t channels = job.op.desc.in_channels;
   const int64_t width = job.panels.last_width;
-  const float* HWY_RESTRICT weights = job.weights;
-  for (int r = 0; r < job.desc.kernel; ++r, patch += channels * kConvPatchStride) {
-    for (int s = 0; s < job.desc.kernel; ++s) {
+  const float* HWY_RESTRICT weights = job.op.weights.weights;
+  for (int r = 0; r < job.op.desc.kernel; ++r, patch += channels * kConvPatchStride) {
+    for (int s = 0; s < job.op.desc.kernel; ++s) {
       const float* HWY_RESTRICT from = patch + s;
       for (int64_t c = 0; c < channels; ++c, from += kConvPatchStride, weights += width) {
         V x[kVectors];
@@ -140,16 +140,16 @@ constexpr MultiplyRow kMultiplyRow[kConvPlanarChannels] = {multiply_row<1>, mult
 // Bias, residual and activation of a row of outputs that begins with output pixel `first`.
 void finish_row(const ConvJob& job, int64_t first, int64_t columns, const float* HWY_RESTRICT sums) {
   const hn::CappedTag<float, 1> d;
-  const ConvParams& p = job.params;
-  const int64_t channels = job.desc.out_channels;
+  const ConvOp& p = job.op;
+  const int64_t channels = job.op.desc.out_channels;
   for (int64_t x = 0; x < columns; ++x, ++sums) {
     const float* residual = p.residual == nullptr ? nullptr : p.residual + (first + x) * p.residual_stride;
     float* dst = p.dst + (first + x) * p.dst_stride;
     for (int64_t c = 0; c < channels; ++c) {
       float sum = sums[c * kConvPatchWidth];
-      if (job.bias != nullptr) sum += job.bias[c];
+      if (job.op.weights.bias != nullptr) sum += job.op.weights.bias[c];
       if (residual != nullptr) sum += residual[c];
-      dst[c] = hn::GetLane(activate(d, job.desc.activation, hn::Set(d, sum)));
+      dst[c] = hn::GetLane(activate(d, job.op.desc.activation, hn::Set(d, sum)));
     }
     std::fill(dst + channels, dst + 16, 0.0f);  // ceil16(out_channels) are written
   }
@@ -158,11 +158,11 @@ void finish_row(const ConvJob& job, int64_t first, int64_t columns, const float*
 // The outputs [part.begin, part.end): whole rows of them, in patches of as many rows as the scratch holds.
 void planar_part(const ConvJob& job, const ConvPart& part) {
   Scratch scratch;
-  const ConvParams& p = job.params;
-  const int64_t row_floats = int64_t{job.desc.in_channels} * kConvPatchStride;
-  const int64_t most = kConvScratchFloats / row_floats - (job.desc.kernel - 1);
-  std::fill_n(scratch.zeros, job.desc.in_channels, 0.0f);
-  const MultiplyRow multiply_one = kMultiplyRow[job.desc.out_channels - 1];
+  const ConvOp& p = job.op;
+  const int64_t row_floats = int64_t{job.op.desc.in_channels} * kConvPatchStride;
+  const int64_t most = kConvScratchFloats / row_floats - (job.op.desc.kernel - 1);
+  std::fill_n(scratch.zeros, job.op.desc.in_channels, 0.0f);
+  const MultiplyRow multiply_one = kMultiplyRow[job.op.desc.out_channels - 1];
   const int64_t last = part.end / p.out_w;
   for (int64_t row = part.begin / p.out_w; row < last;) {
     Patch patch;

@@ -22,59 +22,50 @@ void check(const DepthwiseDesc& desc) {
   require(desc.pad >= 0 && desc.pad < desc.kernel, "pad must be in 0..kernel-1");
 }
 
-const PackedDepthwiseCpu& check(const DepthwiseDesc& desc, const DepthwiseParams& params) {
-  const auto* packed = dynamic_cast<const PackedDepthwiseCpu*>(params.weights);
-  require(packed != nullptr, "weights were not packed by cpu::pack_depthwise");
-  require(desc.channels == packed->desc.channels && desc.kernel == packed->desc.kernel,
-          "weights were packed for another shape");
-  require(params.src != nullptr && params.dst != nullptr, "src or dst is null");
-  require(params.in_h > 0 && params.in_w > 0 && params.out_h > 0 && params.out_w > 0, "map without pixels");
-  require(params.src_stride >= packed->padded, "src_stride is below ceil16(channels)");
-  require(params.dst_stride >= packed->padded, "dst_stride is below ceil16(channels)");
-  return *packed;
+void check(const DepthwiseOp& op) {
+  check(op.desc);
+  const int padded = ceil16(op.desc.channels);
+  require(op.weights.weights != nullptr && op.weights.layout == kDepthwiseLayout,
+          "weights were not packed by cpu::pack");
+  require(op.src != nullptr && op.dst != nullptr, "src or dst is null");
+  require(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
+  require(op.src_stride >= padded, "src_stride is below ceil16(channels)");
+  require(op.dst_stride >= padded, "dst_stride is below ceil16(channels)");
 }
 
 }  // namespace
 
-size_t PackedDepthwiseCpu::bytes() const {
-  const int rows = desc.kernel * desc.kernel + (bias ? 1 : 0) + 1;
-  return static_cast<size_t>(rows) * static_cast<size_t>(padded) * sizeof(float);
+size_t packed_bytes(const DepthwiseDesc& desc) {
+  check(desc);
+  const size_t rows = static_cast<size_t>(desc.kernel) * static_cast<size_t>(desc.kernel) + 2;
+  return rows * static_cast<size_t>(ceil16(desc.channels)) * sizeof(float);
 }
 
-std::unique_ptr<PackedDepthwise> pack_depthwise(const DepthwiseDesc& desc, const float* weights, const float* bias) {
-  check(desc);
-  require(weights != nullptr, "weights are null");
-  auto packed = std::make_unique<PackedDepthwiseCpu>();
-  packed->desc = desc;
-  packed->padded = (desc.channels + 15) / 16 * 16;
+PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float* bias, void* to) {
+  require(weights != nullptr && to != nullptr, "weights or their place is null");
+  auto* const floats = static_cast<float*>(to);
+  std::fill_n(floats, packed_bytes(desc) / sizeof(float), 0.0f);
+  const int padded = ceil16(desc.channels);
   const int taps = desc.kernel * desc.kernel;
-  packed->weights = allocate_zeros(static_cast<int64_t>(taps) * packed->padded);
   for (int c = 0; c < desc.channels; ++c)
-    for (int tap = 0; tap < taps; ++tap) packed->weights[tap * packed->padded + c] = weights[c * taps + tap];
-  packed->zeros = allocate_zeros(packed->padded);
-  if (bias != nullptr) {
-    packed->bias = allocate_zeros(packed->padded);
-    std::copy_n(bias, desc.channels, packed->bias.get());
-  }
-  return packed;
+    for (int tap = 0; tap < taps; ++tap) floats[tap * padded + c] = weights[c * taps + tap];
+  float* const packed_bias = floats + (taps + 1) * padded;
+  if (bias != nullptr) std::copy_n(bias, desc.channels, packed_bias);
+  return {floats, bias != nullptr ? packed_bias : nullptr, kDepthwiseLayout};
 }
 
-void depthwise_for(Isa isa, const DepthwiseDesc& desc, const DepthwiseParams& params, ThreadPool& pool) {
-  check(desc);
-  const PackedDepthwiseCpu& packed = check(desc, params);
+void depthwise_for(Isa isa, const DepthwiseOp& op, ThreadPool& pool) {
+  check(op);
   DepthwiseJob job;
-  job.desc = desc;
-  job.params = params;
-  job.padded = packed.padded;
-  job.weights = packed.weights.get();
-  job.bias = packed.bias.get();
-  job.zeros = packed.zeros.get();
-  const DepthwiseKernel kernel = depthwise_kernel(isa, desc);
-  pool.parallel_for(params.out_h, [&](int64_t begin, int64_t end, int) { kernel(job, begin, end); });
+  job.op = op;
+  job.padded = ceil16(op.desc.channels);
+  job.zeros = op.weights.weights + op.desc.kernel * op.desc.kernel * job.padded;
+  const DepthwiseKernel kernel = depthwise_kernel(isa, op.desc);
+  pool.parallel_for(op.out_h, [&](int64_t begin, int64_t end, int) { kernel(job, begin, end); });
 }
 
-void depthwise(const DepthwiseDesc& desc, const DepthwiseParams& params, ThreadPool& pool) {
-  depthwise_for(isa(), desc, params, pool);
+void run(const DepthwiseOp& op, void* /*scratch*/, ThreadPool& pool) {
+  depthwise_for(isa(), op, pool);
 }
 
 }  // namespace sln::cpu

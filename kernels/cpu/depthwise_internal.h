@@ -1,4 +1,4 @@
-// What the files of the CPU depthwise convolution share: the packed weights and the work order of one thread.
+// What the files of the CPU depthwise convolution share: the layout of packed weights and the work order of one thread.
 #pragma once
 
 #include "kernels/cpu/conv_internal.h"
@@ -9,23 +9,13 @@ namespace sln::cpu {
 
 constexpr int kDepthwiseOutputs = 8;  // output pixels of a row that one pass computes: so many sums hide the latency
 
-class PackedDepthwiseCpu final : public PackedDepthwise {
- public:
-  size_t bytes() const override;
-
-  DepthwiseDesc desc;
-  int padded = 0;         // ceil16(channels)
-  AlignedFloats weights;  // (kernel, kernel, padded), zeros after the last channel
-  AlignedFloats bias;     // (padded), zeros after the last channel; null: there is none
-  AlignedFloats zeros;    // (padded), what a tap outside of the map reads
-};
+// Packed: weights (kernel, kernel, padded), then `padded` zeros, which a tap outside of the map reads, then the bias
+// (padded); channels that do not exist are 0. The same on every instruction set.
+constexpr int32_t kDepthwiseLayout = 16;
 
 struct DepthwiseJob {
-  DepthwiseDesc desc;
-  DepthwiseParams params;
-  int padded = 0;
-  const float* weights = nullptr;
-  const float* bias = nullptr;
+  DepthwiseOp op;
+  int padded = 0;  // ceil16(channels)
   const float* zeros = nullptr;
 };
 
@@ -33,7 +23,7 @@ struct DepthwiseJob {
 using DepthwiseKernel = void (*)(const DepthwiseJob& job, int64_t begin, int64_t end);
 DepthwiseKernel depthwise_kernel(Isa isa, const DepthwiseDesc& desc);
 
-// depthwise() on an instruction set of the caller's choice (tests compare them within one process).
-void depthwise_for(Isa isa, const DepthwiseDesc& desc, const DepthwiseParams& params, ThreadPool& pool);
+// run() on an instruction set of the caller's choice (tests compare them within one process).
+void depthwise_for(Isa isa, const DepthwiseOp& op, ThreadPool& pool);
 
 }  // namespace sln::cpu

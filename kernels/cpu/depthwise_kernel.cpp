@@ -33,9 +33,9 @@ struct Taps {
   const float* at[kKernel][kColumns];
 
   void point(const DepthwiseJob& job, int64_t y, int64_t x) {
-    const DepthwiseParams& p = job.params;
-    const int64_t top = y * kStride - job.desc.pad;
-    const int64_t left = x * kStride - job.desc.pad;
+    const DepthwiseOp& p = job.op;
+    const int64_t top = y * kStride - job.op.desc.pad;
+    const int64_t left = x * kStride - job.op.desc.pad;
     const int64_t first = std::clamp<int64_t>(-left, 0, kColumns);             // columns before it are outside
     const int64_t last = std::clamp<int64_t>(p.in_w - left, first, kColumns);  // and from it on
     for (int64_t r = 0; r < kKernel; ++r) {
@@ -80,28 +80,28 @@ HWY_INLINE void run_pass(const DepthwiseJob& job, int64_t y, int64_t x) {
   using PassTaps = Taps<kKernel, kStride, kOutputs>;
   PassTaps taps;  // NOLINT(cppcoreguidelines-pro-type-member-init): point() fills it
   taps.point(job, y, x);
-  const DepthwiseParams& p = job.params;
+  const DepthwiseOp& p = job.op;
   float* dst = p.dst + (y * p.out_w + x) * p.dst_stride;
   const int64_t padded = job.padded;
   for (int64_t c = 0; c < padded; c += static_cast<int64_t>(hn::Lanes(d))) {
     V sum[kOutputs];
     for (V& s : sum) s = hn::Zero(d);
-    const float* weights = job.weights + c;
+    const float* weights = job.op.weights.weights + c;
     for (int r = 0; r < kKernel; ++r) {
       V w[kKernel];
       for (int s = 0; s < kKernel; ++s, weights += padded) w[s] = hn::Load(d, weights);
       add_row<kKernel, kStride, kOutputs>(taps.at[r], c, w, sum, std::make_index_sequence<PassTaps::kColumns>());
     }
     for (int i = 0; i < kOutputs; ++i) {
-      if (job.bias != nullptr) sum[i] = hn::Add(sum[i], hn::Load(d, job.bias + c));
-      hn::StoreU(activate(d, job.desc.activation, sum[i]), d, dst + i * p.dst_stride + c);
+      if (job.op.weights.bias != nullptr) sum[i] = hn::Add(sum[i], hn::Load(d, job.op.weights.bias + c));
+      hn::StoreU(activate(d, job.op.desc.activation, sum[i]), d, dst + i * p.dst_stride + c);
     }
   }
 }
 
 template <int kKernel, int kStride>
 HWY_INLINE void run_rows(const DepthwiseJob& job, int64_t begin, int64_t end) {
-  const int64_t width = job.params.out_w;
+  const int64_t width = job.op.out_w;
   for (int64_t y = begin; y < end; ++y) {
     if (width < kDepthwiseOutputs) {
       for (int64_t x = 0; x < width; ++x) run_pass<kKernel, kStride, 1>(job, y, x);

@@ -22,7 +22,7 @@
 //   namespace {
 //   namespace hn = hwy::HWY_NAMESPACE;
 //
-//   void scale_range(const ScaleParams& p, int64_t begin, int64_t end) {
+//   void scale_range(const ScaleOp& p, int64_t begin, int64_t end) {
 //     const hn::ScalableTag<float> d;
 //     ... hn::MulAdd(a, b, c): one rounding on AVX2 and AVX-512, multiply then add on SSE4
 //   }
@@ -33,9 +33,9 @@
 //
 //   #if HWY_ONCE
 //   namespace sln::cpu {
-//   void scale(const ScaleParams& params, ThreadPool& pool) {
+//   void run(const ScaleOp& op, void* scratch, ThreadPool& pool) {
 //     const auto range = SLN_SELECT(scale_range);
-//     pool.parallel_for(params.pixels, [&](int64_t begin, int64_t end, int) { range(params, begin, end); });
+//     pool.parallel_for(op.pixels, [&](int64_t begin, int64_t end, int) { range(op, begin, end); });
 //   }
 //   }  // namespace sln::cpu
 //   #endif

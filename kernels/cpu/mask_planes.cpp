@@ -31,8 +31,8 @@ HWY_INLINE void sigmoid_block(float* x) {
 }
 
 // `count` <= kBlock pixels of one RoI from its pixel `first` on.
-HWY_INLINE void planes_block(const MaskPlanesParams& p, int64_t roi, int first, int count) {
-  const int64_t begin = roi * p.pixels_per_roi + first;
+HWY_INLINE void planes_block(const MaskPlanesOp& p, int64_t roi, int first, int count) {
+  const int64_t begin = roi * p.pixels_per_item + first;
   HWY_ALIGN float amodal[kBlock];
   HWY_ALIGN float visible[kBlock];
   for (int i = 0; i < kBlock; ++i) {  // the rest of the block repeats the last pixel: ordinary numbers
@@ -43,24 +43,24 @@ HWY_INLINE void planes_block(const MaskPlanesParams& p, int64_t roi, int first, 
   for (int i = 0; i < count; ++i) p.level[begin + i] = visible[i] < 0.0f ? 1 : 0;
   sigmoid_block(amodal);
   sigmoid_block(visible);
-  float* plane = p.layers + roi * (p.masks + 1) * p.pixels_per_roi + first;
+  float* plane = p.layers + roi * (p.masks + 1) * p.pixels_per_item + first;
   for (int i = 0; i < count; ++i) {
     const float rest = 1.0f - amodal[i];
     plane[i] = rest;
     p.confidence[begin + i] = confidence(rest);
     if (p.masks == 1) {
-      plane[p.pixels_per_roi + i] = amodal[i];
+      plane[p.pixels_per_item + i] = amodal[i];
     } else {
-      plane[p.pixels_per_roi + i] = amodal[i] * visible[i];
-      plane[2 * p.pixels_per_roi + i] = amodal[i] * (1.0f - visible[i]);
+      plane[p.pixels_per_item + i] = amodal[i] * visible[i];
+      plane[2 * p.pixels_per_item + i] = amodal[i] * (1.0f - visible[i]);
     }
   }
 }
 
-void planes_rois(const MaskPlanesParams& p, int64_t begin, int64_t end) {
+void planes_rois(const MaskPlanesOp& p, int64_t begin, int64_t end) {
   for (int64_t roi = begin; roi < end; ++roi)
-    for (int first = 0; first < p.pixels_per_roi; first += kBlock)
-      planes_block(p, roi, first, std::min(kBlock, p.pixels_per_roi - first));
+    for (int first = 0; first < p.pixels_per_item; first += kBlock)
+      planes_block(p, roi, first, std::min(kBlock, p.pixels_per_item - first));
 }
 
 }  // namespace
@@ -70,12 +70,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sln::cpu {
 
-void mask_planes(const MaskPlanesParams& params, ThreadPool& pool) {
-  if (params.masks != 1 && params.masks != 2) throw std::invalid_argument("mask_planes: masks must be 1 or 2");
-  if (params.pixels == 0) return;
+void run(const MaskPlanesOp& op, void* /*scratch*/, ThreadPool& pool) {
+  if (op.masks != 1 && op.masks != 2) throw std::invalid_argument("mask_planes: masks must be 1 or 2");
   const auto rois = SLN_SELECT(planes_rois);
-  pool.parallel_for(params.pixels / params.pixels_per_roi,
-                    [&](int64_t begin, int64_t end, int) { rois(params, begin, end); });
+  pool.parallel_for(op.items.count(), [&](int64_t begin, int64_t end, int) { rois(op, begin, end); });
 }
 
 }  // namespace sln::cpu

@@ -24,7 +24,7 @@ struct Window {
   int y0, y1, x0, x1;
 };
 
-HWY_INLINE Window window_at(const PoolParams& p, int out_y, int out_x) {
+HWY_INLINE Window window_at(const PoolOp& p, int out_y, int out_x) {
   const int y = out_y * p.stride - p.pad;
   const int x = out_x * p.stride - p.pad;
   return {std::max(y, 0), std::min(y + p.kernel, p.in_h), std::max(x, 0), std::min(x + p.kernel, p.in_w)};
@@ -32,7 +32,7 @@ HWY_INLINE Window window_at(const PoolParams& p, int out_y, int out_x) {
 
 // One output pixel, channels [c, c + Lanes(d)).
 template <class D>
-HWY_INLINE void max_window(D d, const PoolParams& p, const Window& window, size_t c, float* out) {
+HWY_INLINE void max_window(D d, const PoolOp& p, const Window& window, size_t c, float* out) {
   auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
   for (int y = window.y0; y < window.y1; ++y) {
     const float* row = p.src + static_cast<size_t>(y) * p.in_w * p.src_stride + c;
@@ -44,7 +44,7 @@ HWY_INLINE void max_window(D d, const PoolParams& p, const Window& window, size_
 }
 
 template <class D>
-HWY_INLINE void average_window(D d, const PoolParams& p, const Window& window, size_t c, float* out) {
+HWY_INLINE void average_window(D d, const PoolOp& p, const Window& window, size_t c, float* out) {
   const float* first = p.src + (static_cast<size_t>(window.y0) * p.in_w + window.x0) * p.src_stride + c;
   auto sum = hn::LoadU(d, first);
   for (int y = 0; y < p.kernel; ++y) {
@@ -58,7 +58,7 @@ HWY_INLINE void average_window(D d, const PoolParams& p, const Window& window, s
 }
 
 template <bool kMax>
-HWY_INLINE void pool_rows(const PoolParams& p, int64_t begin, int64_t end) {
+HWY_INLINE void pool_rows(const PoolOp& p, int64_t begin, int64_t end) {
   const size_t channels = static_cast<size_t>(p.channels);
   for (int64_t y = begin; y < end; ++y) {
     for (int x = 0; x < p.out_w; ++x) {
@@ -76,10 +76,10 @@ HWY_INLINE void pool_rows(const PoolParams& p, int64_t begin, int64_t end) {
   }
 }
 
-void max_pool_rows(const PoolParams& p, int64_t begin, int64_t end) {
+void max_pool_rows(const PoolOp& p, int64_t begin, int64_t end) {
   pool_rows<true>(p, begin, end);
 }
-void average_pool_rows(const PoolParams& p, int64_t begin, int64_t end) {
+void average_pool_rows(const PoolOp& p, int64_t begin, int64_t end) {
   pool_rows<false>(p, begin, end);
 }
 
@@ -90,14 +90,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sln::cpu {
 
-void max_pool(const PoolParams& params, ThreadPool& pool) {
-  const auto rows = SLN_SELECT(max_pool_rows);
-  pool.parallel_for(params.out_h, [&](int64_t begin, int64_t end, int) { rows(params, begin, end); });
-}
-
-void average_pool(const PoolParams& params, ThreadPool& pool) {
-  const auto rows = SLN_SELECT(average_pool_rows);
-  pool.parallel_for(params.out_h, [&](int64_t begin, int64_t end, int) { rows(params, begin, end); });
+void run(const PoolOp& op, void* /*scratch*/, ThreadPool& pool) {
+  const auto rows = op.kind == PoolKind::kMax ? SLN_SELECT(max_pool_rows) : SLN_SELECT(average_pool_rows);
+  pool.parallel_for(op.out_h, [&](int64_t begin, int64_t end, int) { rows(op, begin, end); });
 }
 
 }  // namespace sln::cpu

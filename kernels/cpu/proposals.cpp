@@ -75,7 +75,7 @@ Key make_key(float logit, uint32_t index) {
   return static_cast<Key>(descending) << 32 | index;
 }
 
-void make_keys(const ProposalParams& p, int64_t begin, int64_t end, Key* keys) {
+void make_keys(const ProposalsOp& p, int64_t begin, int64_t end, Key* keys) {
   for (int64_t cell = begin; cell < end; ++cell) {
     const float* logits = p.objectness + cell * p.objectness_stride;
     for (int a = 0; a < p.anchors_per_cell; ++a) {
@@ -85,19 +85,19 @@ void make_keys(const ProposalParams& p, int64_t begin, int64_t end, Key* keys) {
   }
 }
 
-Box decode(const ProposalParams& p, int64_t index) {
+Box decode(const ProposalsOp& p, int64_t index) {
   const float* anchor = p.anchors + index * 4;
   const float* delta = p.deltas + index / p.anchors_per_cell * p.deltas_stride + index % p.anchors_per_cell * 4;
   const Box box = decode_anchor({anchor[0], anchor[1], anchor[2], anchor[3]}, delta[0], delta[1], delta[2], delta[3]);
   return clip_box(box, p.side);
 }
 
-float logit_of(const ProposalParams& p, int64_t index) {
+float logit_of(const ProposalsOp& p, int64_t index) {
   return p.objectness[index / p.anchors_per_cell * p.objectness_stride + index % p.anchors_per_cell];
 }
 
-// The workspace, cut up.
-struct Workspace {
+// The scratch, cut up.
+struct Scratch {
   Key* keys = nullptr;       // (total anchors)
   float* planes = nullptr;   // (kPlanes, capacity) kept boxes
   int32_t* index = nullptr;  // (capacity) flat anchor index of each
@@ -108,8 +108,8 @@ size_t kept_capacity(size_t anchors, int pre_nms) {
   return (std::min(anchors, static_cast<size_t>(pre_nms)) + kLanes - 1) / kLanes * kLanes;
 }
 
-Workspace cut_workspace(void* memory, size_t anchors, int pre_nms) {
-  Workspace w;
+Scratch cut(void* memory, size_t anchors, int pre_nms) {
+  Scratch w;
   char* bytes = static_cast<char*>(memory);
   w.capacity = kept_capacity(anchors, pre_nms);
   w.keys = static_cast<Key*>(memory);
@@ -118,7 +118,7 @@ Workspace cut_workspace(void* memory, size_t anchors, int pre_nms) {
   return w;
 }
 
-void keep(const Workspace& w, int slot, const Box& box, float box_area, int64_t index) {
+void keep(const Scratch& w, int slot, const Box& box, float box_area, int64_t index) {
   const float values[kPlanes] = {box.x0, box.y0, box.x1, box.y1, box_area};
   for (int i = 0; i < kPlanes; ++i) {
     float* plane = w.planes + i * w.capacity;
@@ -130,7 +130,7 @@ void keep(const Workspace& w, int slot, const Box& box, float box_area, int64_t 
 
 // Greedy NMS over the candidates in order; a candidate is compared with the boxes kept so far only, which gives the
 // same list as striking out what each kept box suppresses. Returns the number kept.
-int keep_boxes(const ProposalParams& p, const Workspace& w, int candidates) {
+int keep_boxes(const ProposalsOp& p, const Scratch& w, int candidates) {
   const auto is_suppressed = SLN_SELECT(suppressed);
   int count = 0;
   for (int i = 0; i < candidates && count < p.max_rois; ++i) {
@@ -145,7 +145,7 @@ int keep_boxes(const ProposalParams& p, const Workspace& w, int candidates) {
 }
 
 // Writes the kept boxes whose score reaches the threshold. Returns their number.
-int32_t write_boxes(const ProposalParams& p, const Workspace& w, int kept) {
+int32_t write_boxes(const ProposalsOp& p, const Scratch& w, int kept) {
   int32_t count = 0;
   for (int i = 0; i < kept; ++i) {
     const float score = sigmoid(logit_of(p, w.index[i]));
@@ -161,22 +161,21 @@ int32_t write_boxes(const ProposalParams& p, const Workspace& w, int kept) {
 
 }  // namespace
 
-size_t proposals_workspace_bytes(int total_anchors, int pre_nms) {
-  const size_t anchors = static_cast<size_t>(total_anchors);
+size_t scratch_bytes(const ProposalsOp& op, int /*threads*/) {
+  const size_t anchors = static_cast<size_t>(op.anchor_count());
   return round_up(anchors * sizeof(Key)) +
-         (kPlanes * sizeof(float) + sizeof(int32_t)) * kept_capacity(anchors, pre_nms);
+         (kPlanes * sizeof(float) + sizeof(int32_t)) * kept_capacity(anchors, op.pre_nms);
 }
 
-void proposals(const ProposalParams& params, ThreadPool& pool) {
-  const int64_t cells = int64_t{params.grid} * params.grid;
-  const int64_t anchors = cells * params.anchors_per_cell;
-  const Workspace w = cut_workspace(params.workspace, static_cast<size_t>(anchors), params.pre_nms);
+void run(const ProposalsOp& op, void* scratch, ThreadPool& pool) {
+  const int64_t anchors = op.anchor_count();
+  const Scratch w = cut(scratch, static_cast<size_t>(anchors), op.pre_nms);
 
-  pool.parallel_for(cells, [&](int64_t begin, int64_t end, int) { make_keys(params, begin, end, w.keys); });
-  const int candidates = static_cast<int>(std::min<int64_t>(params.pre_nms, anchors));
+  pool.parallel_for(op.cells(), [&](int64_t begin, int64_t end, int) { make_keys(op, begin, end, w.keys); });
+  const int candidates = static_cast<int>(std::min<int64_t>(op.pre_nms, anchors));
   if (candidates < anchors) std::nth_element(w.keys, w.keys + candidates, w.keys + anchors);
   std::sort(w.keys, w.keys + candidates);
-  *params.count = write_boxes(params, w, keep_boxes(params, w, candidates));
+  *op.count = write_boxes(op, w, keep_boxes(op, w, candidates));
 }
 
 }  // namespace sln::cpu

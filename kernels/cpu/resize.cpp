@@ -1,5 +1,5 @@
 // Photo to canvas. Threads over canvas rows. Each thread walks down the image rows that its canvas rows need: a block
-// of them is filtered along x into the workspace, then each filtered row is added, times its weight, to the canvas rows
+// of them is filtered along x into the scratch, then each filtered row is added, times its weight, to the canvas rows
 // that it is part of. So no buffer depends on the size of the photo, and each sum runs in image order.
 #include "kernels/resize.h"
 
@@ -68,7 +68,7 @@ HWY_INLINE void filter_pixel(const uint8_t* row, int width, int begin, int end, 
 }
 
 // Filters image rows [first, first + count) along x: filtered (count, scaled_width, 4).
-void filter_rows(const ResizeParams& p, const ResizeTables& tables, int first, int count, float* filtered) {
+void filter_rows(const ResizeOp& p, const ResizeTables& tables, int first, int count, float* filtered) {
   const size_t row_floats = static_cast<size_t>(p.scaled_width) * kCanvasChannels;
   const TriangleFilter filter = triangle_filter(p.width, p.scaled_width);
   std::fill_n(filtered, row_floats * count, 0.0f);
@@ -95,7 +95,7 @@ HWY_INLINE void add_row(const float* filtered, float weight, size_t floats, floa
 }
 
 // (x - mean) / std, and 0 in the fourth channel.
-HWY_INLINE void normalize_row(const ResizeParams& p, float* canvas_row) {
+HWY_INLINE void normalize_row(const ResizeOp& p, float* canvas_row) {
   const float mean4[kCanvasChannels] = {p.mean[0], p.mean[1], p.mean[2], 0.0f};
   const float std4[kCanvasChannels] = {p.std[0], p.std[1], p.std[2], 1.0f};
   const auto mean = hn::LoadU(Pixel(), mean4);
@@ -109,7 +109,7 @@ HWY_INLINE void normalize_row(const ResizeParams& p, float* canvas_row) {
 }
 
 // Canvas rows [begin, end) of the scaled image. filtered: (kRowBlock, scaled_width, 4), this thread's own.
-void resize_rows(const ResizeParams& p, const ResizeTables& tables, int begin, int end, float* filtered) {
+void resize_rows(const ResizeOp& p, const ResizeTables& tables, int begin, int end, float* filtered) {
   const size_t row_floats = static_cast<size_t>(p.scaled_width) * kCanvasChannels;
   const size_t canvas_row_floats = static_cast<size_t>(p.side) * kCanvasChannels;
   const TriangleFilter filter = triangle_filter(p.height, p.scaled_height);
@@ -157,27 +157,27 @@ void fill_taps(int size, int scaled_size, TriangleTaps* taps) {
 
 }  // namespace
 
-size_t resize_workspace_bytes(int side, int threads) {
-  return 2 * table_bytes(side) + static_cast<size_t>(threads) * filtered_floats(side) * sizeof(float);
+size_t scratch_bytes(const ResizeOp& op, int threads) {
+  return 2 * table_bytes(op.side) + static_cast<size_t>(threads) * filtered_floats(op.side) * sizeof(float);
 }
 
-void resize_to_canvas(const ResizeParams& params, ThreadPool& pool) {
-  char* bytes = static_cast<char*>(params.workspace);
+void run(const ResizeOp& op, void* scratch, ThreadPool& pool) {
+  char* bytes = static_cast<char*>(scratch);
   TriangleTaps* columns = reinterpret_cast<TriangleTaps*>(bytes);
-  TriangleTaps* rows = reinterpret_cast<TriangleTaps*>(bytes + table_bytes(params.side));
-  float* filtered = reinterpret_cast<float*>(bytes + 2 * table_bytes(params.side));
-  fill_taps(params.width, params.scaled_width, columns);
-  fill_taps(params.height, params.scaled_height, rows);
+  TriangleTaps* rows = reinterpret_cast<TriangleTaps*>(bytes + table_bytes(op.side));
+  float* filtered = reinterpret_cast<float*>(bytes + 2 * table_bytes(op.side));
+  fill_taps(op.width, op.scaled_width, columns);
+  fill_taps(op.height, op.scaled_height, rows);
   const ResizeTables tables = {columns, rows};
 
-  const size_t canvas_row_floats = static_cast<size_t>(params.side) * kCanvasChannels;
-  pool.parallel_for(params.side, [&](int64_t begin, int64_t end, int) {
-    std::fill(params.canvas + begin * canvas_row_floats, params.canvas + end * canvas_row_floats, 0.0f);
+  const size_t canvas_row_floats = static_cast<size_t>(op.side) * kCanvasChannels;
+  pool.parallel_for(op.side, [&](int64_t begin, int64_t end, int) {
+    std::fill(op.canvas + begin * canvas_row_floats, op.canvas + end * canvas_row_floats, 0.0f);
   });
   const auto resize = SLN_SELECT(resize_rows);
-  pool.parallel_for(params.scaled_height, [&](int64_t begin, int64_t end, int thread) {
-    resize(params, tables, static_cast<int>(begin), static_cast<int>(end),
-           filtered + static_cast<size_t>(thread) * filtered_floats(params.side));
+  pool.parallel_for(op.scaled_height, [&](int64_t begin, int64_t end, int thread) {
+    resize(op, tables, static_cast<int>(begin), static_cast<int>(end),
+           filtered + static_cast<size_t>(thread) * filtered_floats(op.side));
   });
 }
 

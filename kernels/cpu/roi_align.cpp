@@ -27,7 +27,7 @@ struct BinTaps {
   int count = 0;
 };
 
-HWY_INLINE void add_sample(const RoiAlignParams& p, const RoiTaps& y, const RoiTaps& x, BinTaps& taps) {
+HWY_INLINE void add_sample(const RoiAlignOp& p, const RoiTaps& y, const RoiTaps& x, BinTaps& taps) {
   if (!y.inside || !x.inside) return;
   const size_t stride = static_cast<size_t>(p.src_stride);
   const float* top = p.src + static_cast<size_t>(y.lo) * p.w * stride;
@@ -47,7 +47,7 @@ HWY_INLINE RoiTaps taps_of(float begin, float end, float scale, int bin, int bin
 }
 
 // Rows [begin, end) of all RoIs' bins, numbered through.
-void roi_align_rows(const RoiAlignParams& p, int64_t begin, int64_t end) {
+void roi_align_rows(const RoiAlignOp& p, int64_t begin, int64_t end) {
   const size_t channels = static_cast<size_t>(p.channels);
   for (int64_t row = begin; row < end; ++row) {
     const float* box = p.boxes + row / p.side * 4;
@@ -79,10 +79,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sln::cpu {
 
-void roi_align(const RoiAlignParams& params, ThreadPool& pool) {
+void run(const RoiAlignOp& op, void* /*scratch*/, ThreadPool& pool) {
   const auto rows = SLN_SELECT(roi_align_rows);
-  pool.parallel_for(int64_t{params.count} * params.side,
-                    [&](int64_t begin, int64_t end, int) { rows(params, begin, end); });
+  pool.parallel_for(int64_t{op.items.count()} * op.side,
+                    [&](int64_t begin, int64_t end, int) { rows(op, begin, end); });
 }
 
 }  // namespace sln::cpu

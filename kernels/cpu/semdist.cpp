@@ -55,7 +55,7 @@ HWY_INLINE void softmax_tile(int channels, Tile& tile) {
 }
 
 // Pixels [begin, begin + count), count <= kBlock.
-HWY_INLINE void softmax_block(const SoftmaxParams& p, int64_t begin, int count) {
+HWY_INLINE void softmax_block(const SoftmaxOp& p, int64_t begin, int count) {
   Tile tile;  // NOLINT(cppcoreguidelines-pro-type-member-init): load_tile fills what is read
   load_tile(p.src + begin * p.src_stride, static_cast<size_t>(p.src_stride), count, p.channels, tile);
   softmax_tile(p.channels, tile);
@@ -74,15 +74,15 @@ HWY_INLINE void softmax_block(const SoftmaxParams& p, int64_t begin, int count) 
   }
 }
 
-void softmax_range(const SoftmaxParams& p, int64_t begin, int64_t end) {
+void softmax_range(const SoftmaxOp& p, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i += kBlock) {
     softmax_block(p, i, static_cast<int>(std::min<int64_t>(kBlock, end - i)));
   }
 }
 
 // `count` pixels of one RoI from its pixel `first` on.
-HWY_INLINE void refine_block(const RefineParams& p, int64_t roi, int first, int count) {
-  const int64_t begin = roi * p.pixels_per_roi + first;
+HWY_INLINE void refine_block(const RefineOp& p, int64_t roi, int first, int count) {
+  const int64_t begin = roi * p.pixels_per_item + first;
   const size_t stride = static_cast<size_t>(p.logits_stride);
   Tile tile;  // NOLINT(cppcoreguidelines-pro-type-member-init): load_tile fills what is read
   load_tile(p.ilm_logits + begin * p.logits_stride, stride, count, p.channels, tile);
@@ -97,16 +97,16 @@ HWY_INLINE void refine_block(const RefineParams& p, int64_t roi, int first, int 
   }
   softmax_tile(p.channels, tile);
   for (int c = 0; c < p.channels; ++c) {
-    float* plane = p.layers + (roi * p.channels + c) * p.pixels_per_roi + first;
+    float* plane = p.layers + (roi * p.channels + c) * p.pixels_per_item + first;
     std::copy_n(tile.at[c], count, plane);
   }
   for (int i = 0; i < count; ++i) p.confidence[begin + i] = confidence(tile.at[0][i]);
 }
 
-void refine_rois(const RefineParams& p, int64_t begin, int64_t end) {
+void refine_rois(const RefineOp& p, int64_t begin, int64_t end) {
   for (int64_t roi = begin; roi < end; ++roi) {
-    for (int first = 0; first < p.pixels_per_roi; first += kBlock) {
-      refine_block(p, roi, first, std::min(kBlock, p.pixels_per_roi - first));
+    for (int first = 0; first < p.pixels_per_item; first += kBlock) {
+      refine_block(p, roi, first, std::min(kBlock, p.pixels_per_item - first));
     }
   }
 }
@@ -118,16 +118,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sln::cpu {
 
-void softmax(const SoftmaxParams& params, ThreadPool& pool) {
+void run(const SoftmaxOp& op, void* /*scratch*/, ThreadPool& pool) {
   const auto range = SLN_SELECT(softmax_range);
-  pool.parallel_for(params.pixels, [&](int64_t begin, int64_t end, int) { range(params, begin, end); });
+  pool.parallel_for(int64_t{op.items.count()} * op.pixels_per_item,
+                    [&](int64_t begin, int64_t end, int) { range(op, begin, end); });
 }
 
-void refine_planes(const RefineParams& params, ThreadPool& pool) {
-  if (params.pixels == 0) return;
+void run(const RefineOp& op, void* /*scratch*/, ThreadPool& pool) {
   const auto rois = SLN_SELECT(refine_rois);
-  pool.parallel_for(params.pixels / params.pixels_per_roi,
-                    [&](int64_t begin, int64_t end, int) { rois(params, begin, end); });
+  pool.parallel_for(op.items.count(), [&](int64_t begin, int64_t end, int) { rois(op, begin, end); });
 }
 
 }  // namespace sln::cpu

@@ -27,7 +27,7 @@ struct Corners {
   float tx, ty;
 };
 
-HWY_INLINE Corners corners_at(const UpsampleSumParams::Source& s, const Taps& ty, const Taps& tx) {
+HWY_INLINE Corners corners_at(const UpsampleSumOp::Source& s, const Taps& ty, const Taps& tx) {
   const size_t stride = static_cast<size_t>(s.stride);
   const float* top = s.data + static_cast<size_t>(ty.lo) * s.w * stride;
   const float* bottom = s.data + static_cast<size_t>(ty.hi) * s.w * stride;
@@ -42,7 +42,7 @@ HWY_INLINE hn::Vec<D> read_bilinear(D d, const Corners& at, size_t c) {
   return vector_lerp(top, bottom, hn::Set(d, at.ty));
 }
 
-void upsample_sum_rows(const UpsampleSumParams& p, int64_t begin, int64_t end) {
+void upsample_sum_rows(const UpsampleSumOp& p, int64_t begin, int64_t end) {
   const hn::CappedTag<float, 16> d;  // channels are a multiple of 16
   const size_t channels = static_cast<size_t>(p.channels);
   for (int64_t y = begin; y < end; ++y) {
@@ -75,9 +75,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sln::cpu {
 
-void upsample_sum(const UpsampleSumParams& params, ThreadPool& pool) {
+void run(const UpsampleSumOp& op, void* /*scratch*/, ThreadPool& pool) {
   const auto rows = SLN_SELECT(upsample_sum_rows);
-  pool.parallel_for(params.h, [&](int64_t begin, int64_t end, int) { rows(params, begin, end); });
+  pool.parallel_for(op.h, [&](int64_t begin, int64_t end, int) { rows(op, begin, end); });
 }
 
 }  // namespace sln::cpu

@@ -6,11 +6,10 @@
 
 namespace sln::naive {
 
-// params.weights is not looked at. weights: OIHW; bias: out_channels floats or null.
-void conv(const ConvDesc& desc, const ConvParams& params, const float* weights, const float* bias);
+// op.weights is not looked at. weights: OIHW; bias: out_channels floats or null.
+void conv(const ConvOp& op, const float* weights, const float* bias);
 
 // One output value, before nothing else than its own chain: (item, y, x, channel).
-float conv_at(const ConvDesc& desc, const ConvParams& params, const float* weights, const float* bias, int item, int y,
-              int x, int channel);
+float conv_at(const ConvOp& op, const float* weights, const float* bias, int item, int y, int x, int channel);
 
 }  // namespace sln::naive

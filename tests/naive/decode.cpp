@@ -77,16 +77,16 @@ Object read_object(const DecodeInput& in, int i, bool fused) {
   int count = 0;
   for (int k = 0; k < cells; ++k) {
     const float c = in.confidence[i * cells + k];
-    if (c > in.threshold) {
+    if (c > in.options.threshold()) {
       sum += static_cast<double>(c);
       ++count;
     }
   }
   object.mean = count > 0 ? static_cast<float>(sum / count) : 0.0f;
-  object.score = in.score_mode == ScoreMode::kObjectness ? in.objectness[i] : in.objectness[i] * object.mean;
+  object.score = in.options.score_mode == ScoreMode::kObjectness ? in.objectness[i] : in.objectness[i] * object.mean;
   const float* box = in.boxes + i * 4;
   object.canvas = paste(in.layers + i * (in.levels + 1) * cells, in.levels + 1, in.roi_side, box, in.scaled_w,
-                        in.scaled_h, in.threshold, fused);
+                        in.scaled_h, in.options.threshold(), fused);
   const float image_w = static_cast<float>(in.image_w), image_h = static_cast<float>(in.image_h);
   const float scaled_w = static_cast<float>(in.scaled_w), scaled_h = static_cast<float>(in.scaled_h);
   object.image_box[0] = box[0] * image_w / scaled_w;
@@ -109,7 +109,7 @@ ResultObject describe(const DecodeInput& in, const Object& object, bool fused) {
   out.anchor = in.anchors[object.proposal];
   const int cells = in.roi_side * in.roi_side;
   const PastedObject image = paste(in.layers + object.proposal * (in.levels + 1) * cells, in.levels + 1, in.roi_side,
-                                   object.image_box, in.image_w, in.image_h, in.threshold, fused);
+                                   object.image_box, in.image_w, in.image_h, in.options.threshold(), fused);
   out.level_counts.assign(static_cast<size_t>(in.levels), 0);
   std::vector<uint8_t> amodal(image.level.size()), visible(image.level.size()), hidden(image.level.size());
   for (size_t i = 0; i < image.level.size(); ++i) {
@@ -126,7 +126,7 @@ ResultObject describe(const DecodeInput& in, const Object& object, bool fused) {
   out.amodal_rle = text_of_runs(out.amodal);
   out.visible_rle = text_of_runs(out.visible);
   out.hidden_rle = text_of_runs(out.hidden);
-  for (int level = 0; in.level_masks && level < in.levels; ++level) {
+  for (int level = 0; in.options.level_masks && level < in.levels; ++level) {
     std::vector<uint8_t> at_level(image.level.size());
     for (size_t i = 0; i < at_level.size(); ++i) at_level[i] = image.level[i] == level;
     out.levels.push_back(runs_of_mask(at_level, in.image_w, in.image_h));
@@ -303,7 +303,8 @@ Result decode(const DecodeInput& in, bool fused) {
     const std::set<int> pixels = amodal_set(object.canvas);
     const bool suppressed = std::any_of(sets.begin(), sets.end(), [&](const std::set<int>& other) {
       const size_t inter = intersection(pixels, other).size();
-      return static_cast<double>(inter) / static_cast<double>(pixels.size() + other.size() - inter) > in.mask_nms;
+      return static_cast<double>(inter) / static_cast<double>(pixels.size() + other.size() - inter) >
+             in.options.mask_nms;
     });
     if (suppressed) {
       ++result.dropped_by_nms;
@@ -316,7 +317,7 @@ Result decode(const DecodeInput& in, bool fused) {
   for (size_t i = 0; i < kept.size();) {
     const std::set<int> pixels = visible_set(kept[i].canvas);
     const size_t taken = intersection(pixels, shown).size();
-    if (taken > 0 && static_cast<double>(taken) / static_cast<double>(pixels.size()) > in.visible_overlap) {
+    if (taken > 0 && static_cast<double>(taken) / static_cast<double>(pixels.size()) > in.options.visible_overlap) {
       ++result.dropped_by_nms;
       kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(i));
       sets.erase(sets.begin() + static_cast<std::ptrdiff_t>(i));
@@ -338,7 +339,7 @@ Result decode(const DecodeInput& in, bool fused) {
   for (size_t a = 0; a < reported.size(); ++a) {
     for (size_t b = a + 1; b < reported.size(); ++b) {
       if (intersection(sets[reported[a]], sets[reported[b]]).empty()) continue;
-      ResultPair pair = order(kept[reported[a]].canvas, kept[reported[b]].canvas, in.threshold);
+      ResultPair pair = order(kept[reported[a]].canvas, kept[reported[b]].canvas, in.options.threshold());
       pair.a = static_cast<int>(a);
       pair.b = static_cast<int>(b);
       result.pairs.push_back(pair);

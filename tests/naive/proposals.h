@@ -16,7 +16,7 @@ struct Proposal {
   float score;
 };
 
-inline Proposal decode(const sln::ProposalParams& p, int index) {
+inline Proposal decode(const sln::ProposalsOp& p, int index) {
   const int cell = index / p.anchors_per_cell;
   const int a = index % p.anchors_per_cell;
   const float* anchor = p.anchors + 4 * index;
@@ -42,7 +42,7 @@ inline float iou(const Proposal& a, const Proposal& b) {
   return all == 0 ? 0 : inter / all;
 }
 
-inline std::vector<Proposal> proposals(const sln::ProposalParams& p) {
+inline std::vector<Proposal> proposals(const sln::ProposalsOp& p) {
   std::vector<Proposal> all;
   for (int i = 0; i < p.grid * p.grid * p.anchors_per_cell; ++i) all.push_back(decode(p, i));
   std::stable_sort(all.begin(), all.end(), [](const Proposal& a, const Proposal& b) {

@@ -33,7 +33,6 @@ struct DecodeCase {
     in.image_h = image_h;
     in.scaled_w = scaled_w;
     in.scaled_h = scaled_h;
-    in.canvas_side = canvas_side;
     return in;
   }
 

@@ -1,0 +1,21 @@
+#include "engine/model.h"
+
+#include <utility>
+
+namespace sln {
+
+std::shared_ptr<const PackedLayers> Model::packed_for(const std::string& device_name) const {
+  std::shared_ptr<Device> device = open_device(device_name);
+  std::unique_lock<std::mutex> lock(mutex_);
+  Slot& slot = slots_[std::string(device->name()) + " " + device->isa()];
+  lock.unlock();
+  const std::lock_guard<std::mutex> packing(slot.packing);
+  std::shared_ptr<const PackedLayers> layers = slot.layers.lock();
+  if (layers == nullptr) {
+    layers = std::make_shared<const PackedLayers>(pack_layers(*blob_, std::move(device)));
+    slot.layers = layers;
+  }
+  return layers;
+}
+
+}  // namespace sln
