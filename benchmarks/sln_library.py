@@ -1,7 +1,7 @@
 """The engine's C API (engine/sln.h) through ctypes: as much of it as the benchmarks need."""
 
 import ctypes
-from typing import Dict, List, Tuple
+from typing import Dict, List, Tuple, Union
 
 import numpy
 
@@ -29,41 +29,63 @@ class _EngineInfo(ctypes.Structure):
                 ("weight_bytes", ctypes.c_int64)]
 
 
+def _load(library: str) -> ctypes.CDLL:
+    """The library with its functions declared."""
+    pointer, lib = ctypes.c_void_p, ctypes.CDLL(library)
+    lib.sln_last_error.restype = lib.sln_version.restype = ctypes.c_char_p
+    lib.sln_model_open.argtypes = [ctypes.c_char_p, pointer]
+    for name in ("sln_options_create", "sln_result_create", "sln_options_destroy", "sln_model_destroy"):
+        getattr(lib, name).argtypes = [pointer]
+    lib.sln_options_set_int.argtypes = [pointer, ctypes.c_char_p, ctypes.c_int64]
+    lib.sln_options_set_float.argtypes = [pointer, ctypes.c_char_p, ctypes.c_double]
+    lib.sln_options_set_string.argtypes = [pointer, ctypes.c_char_p, ctypes.c_char_p]
+    lib.sln_engine_create.argtypes = lib.sln_engine_run_canvas.argtypes = [pointer, pointer, pointer]
+    for name in ("sln_engine_get_tensor", "sln_engine_get_stage"):
+        getattr(lib, name).argtypes = [pointer, ctypes.c_int32, pointer]
+    for name in ("sln_engine_get_info", "sln_result_get_info"):
+        getattr(lib, name).argtypes = [pointer, pointer]
+    return lib
+
+
+def _check(lib: ctypes.CDLL, status: int) -> None:
+    if status != SLN_OK:
+        raise RuntimeError(lib.sln_last_error().decode())
+
+
+class Model:
+    """A weight blob, open until close(), for one engine or several."""
+
+    def __init__(self, library: str, path: str):
+        self.lib, self.handle = _load(library), ctypes.c_void_p()
+        _check(self.lib, self.lib.sln_model_open(path.encode(), ctypes.byref(self.handle)))
+
+    def close(self) -> None:
+        self.lib.sln_model_destroy(self.handle)
+        self.handle = None
+
+
 class Engine:
     """One model on one engine. Every failed call raises RuntimeError with the library's own text."""
 
-    def __init__(self, library: str, model: str, threads: int, capture: bool = False, score_threshold: float = 0.0):
-        self._lib = ctypes.CDLL(library)
-        self._declare()
-        handle, options = ctypes.c_void_p(), ctypes.c_void_p()
+    def __init__(self, library: str, model: Union[str, Model], threads: int, capture: bool = False,
+                 score_threshold: float = 0.0, device: str = "auto"):
+        """model: a path, or a model that is open already and stays so."""
+        opened = Model(library, model) if isinstance(model, str) else model
+        self._lib, options = opened.lib, ctypes.c_void_p()
         self._engine, self._result = ctypes.c_void_p(), ctypes.c_void_p()
-        self._check(self._lib.sln_model_open(model.encode(), ctypes.byref(handle)))
         self._check(self._lib.sln_options_create(ctypes.byref(options)))
         self._check(self._lib.sln_options_set_int(options, b"threads", threads))
         self._check(self._lib.sln_options_set_int(options, b"capture", int(capture)))
         self._check(self._lib.sln_options_set_float(options, b"score_threshold", score_threshold))
-        self._check(self._lib.sln_engine_create(handle, options, ctypes.byref(self._engine)))
+        self._check(self._lib.sln_options_set_string(options, b"device", device.encode()))
+        self._check(self._lib.sln_engine_create(opened.handle, options, ctypes.byref(self._engine)))
         self._check(self._lib.sln_result_create(ctypes.byref(self._result)))
         self._lib.sln_options_destroy(options)
-        self._lib.sln_model_destroy(handle)
-
-    def _declare(self) -> None:
-        pointer, lib = ctypes.c_void_p, self._lib
-        lib.sln_last_error.restype = lib.sln_version.restype = ctypes.c_char_p
-        lib.sln_model_open.argtypes = [ctypes.c_char_p, pointer]
-        for name in ("sln_options_create", "sln_result_create", "sln_options_destroy", "sln_model_destroy"):
-            getattr(lib, name).argtypes = [pointer]
-        lib.sln_options_set_int.argtypes = [pointer, ctypes.c_char_p, ctypes.c_int64]
-        lib.sln_options_set_float.argtypes = [pointer, ctypes.c_char_p, ctypes.c_double]
-        lib.sln_engine_create.argtypes = lib.sln_engine_run_canvas.argtypes = [pointer, pointer, pointer]
-        for name in ("sln_engine_get_tensor", "sln_engine_get_stage"):
-            getattr(lib, name).argtypes = [pointer, ctypes.c_int32, pointer]
-        for name in ("sln_engine_get_info", "sln_result_get_info"):
-            getattr(lib, name).argtypes = [pointer, pointer]
+        if opened is not model:
+            opened.close()
 
     def _check(self, status: int) -> None:
-        if status != SLN_OK:
-            raise RuntimeError(self._lib.sln_last_error().decode())
+        _check(self._lib, status)
 
     def _fill(self, function, kind, *arguments):
         info = kind()
