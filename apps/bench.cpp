@@ -193,7 +193,7 @@ int bench(const BenchArguments& arguments) {
 
   Report report;
   report.model = summary_of(model.get());
-  model.reset();  // as in sln run, so that the file's mapping is not part of the memory
+  model.reset();  // as in sln run
   report.machine = {machine.device, machine.isa, machine.threads};
   report.image =
       text(arguments.image.empty() ? "test picture" : arguments.image, ", ", image.width, " x ", image.height);

@@ -175,7 +175,7 @@ int run(const RunArguments& arguments) {
   Outputs outputs(arguments);
   const Engine engine = create_engine(model.get(), settings);
   const ModelSummary summary = summary_of(model.get());
-  model.reset();  // the engine has packed the weights; let the file's mapping go
+  model.reset();  // the engine has packed the weights
   const sln_engine_info machine = info_of(engine.get());
   outputs.begin(summary, settings.run, {machine.device, machine.isa, machine.threads});
   std::signal(SIGINT, [](int) { interrupted = 1; });

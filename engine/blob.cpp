@@ -1,10 +1,10 @@
 #include "engine/blob.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -25,39 +25,73 @@ using Json = nlohmann::json;
 constexpr int kMaxDepth = 8;
 constexpr uint64_t kMaxHeader = 64 << 20;  // bytes; a header of a real network has some 100 KB
 
-// A whole file mapped read-only.
-class Mapping {
+// An open regular file. Positions are explicit, so that many threads may read at once.
+class File {
  public:
-  explicit Mapping(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) fail_io(path, "be opened");
-    struct stat status = {};
-    const bool known = ::fstat(fd, &status) == 0;
-    if (known && S_ISREG(status.st_mode) && status.st_size > 0) {
-      bytes_ = static_cast<size_t>(status.st_size);
-      data_ = ::mmap(nullptr, bytes_, PROT_READ, MAP_PRIVATE, fd, 0);
+  explicit File(const std::string& path) : path_(path) {
+    // Without O_NONBLOCK a named pipe would hold the caller until somebody writes to it; files do not care.
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd_ < 0) fail_io("be opened");
+    try {
+      const struct stat status = examine();
+      if (!S_ISREG(status.st_mode) || status.st_size == 0)
+        fail(ErrorKind::kFormat, path, ": expected an sln weight blob (.safetensors), found ",
+             S_ISREG(status.st_mode) ? "an empty file" : "something that is not a file");
+      bytes_ = static_cast<uint64_t>(status.st_size);
+    } catch (...) {
+      ::close(fd_);
+      throw;
     }
-    const int error = errno;
-    ::close(fd);
-    errno = error;
-    if (!known || data_ == MAP_FAILED) fail_io(path, "be mapped");
-    if (data_ == nullptr)
-      fail(ErrorKind::kFormat, path, ": expected an sln weight blob (.safetensors), found ",
-           S_ISREG(status.st_mode) ? "an empty file" : "something that is not a file");
   }
-  ~Mapping() { ::munmap(data_, bytes_); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  const unsigned char* data() const { return static_cast<const unsigned char*>(data_); }
-  size_t bytes() const { return bytes_; }
+  ~File() { ::close(fd_); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  uint64_t bytes() const { return bytes_; }  // when it was opened
+
+  // Reads bytes [at, at + bytes) of the file and returns their CRC-32C. what: for the message where they are not there.
+  uint32_t read(uint64_t at, uint64_t bytes, void* to, const std::string& what) const {
+    auto* next = static_cast<unsigned char*>(to);
+    uint32_t crc = 0;
+    for (uint64_t done = 0; done < bytes;) {
+      const auto piece = static_cast<size_t>(std::min(kPiece, bytes - done));
+      const ssize_t got = ::pread(fd_, next, piece, static_cast<off_t>(at + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail_io("be read");
+      if (got == 0)
+        fail(ErrorKind::kFormat, path_, ": ", what, ": expected ", bytes, " bytes at ", at, ", found ", done,
+             ": the file was truncated since it was opened");
+      crc = crc32c(next, static_cast<size_t>(got), crc);
+      next += got;
+      done += static_cast<uint64_t>(got);
+    }
+    return crc;
+  }
+
+  // Throws where the file has another size than when it was opened. what: as above.
+  void check_size(const std::string& what) const {
+    const auto bytes = static_cast<uint64_t>(examine().st_size);
+    if (bytes != bytes_)
+      fail(ErrorKind::kFormat, path_, ": ", what, ": expected a file of ", bytes_, " bytes, found ", bytes, ": it was ",
+           bytes < bytes_ ? "truncated" : "changed", " since it was opened");
+  }
 
  private:
-  [[noreturn]] static void fail_io(const std::string& path, const char* action) {
-    fail(ErrorKind::kIo, path, ": expected a readable file, found that it cannot ", action, ": ",
+  static constexpr uint64_t kPiece = 128 << 10;  // bytes at once, so that the CRC finds them in the cache
+
+  struct stat examine() const {
+    struct stat status = {};
+    if (::fstat(fd_, &status) != 0) fail_io("be examined");
+    return status;
+  }
+  [[noreturn]] void fail_io(const char* action) const {
+    fail(ErrorKind::kIo, path_, ": expected a readable file, found that it cannot ", action, ": ",
          std::generic_category().message(errno));
   }
-  void* data_ = nullptr;
-  size_t bytes_ = 0;
+
+  std::string path_;
+  int fd_ = -1;
+  uint64_t bytes_ = 0;
 };
 
 // Parses JSON; a key that stands twice in one object is an error (the library alone would keep the last).
@@ -83,46 +117,90 @@ Json parse_unique(const std::string& text, const std::string& path) {
   return json;
 }
 
-uint64_t read_length(const unsigned char* bytes) {
+uint64_t read_length(const char* bytes) {
   uint64_t length = 0;
-  for (int i = 7; i >= 0; --i) length = length << 8 | bytes[i];
+  for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(bytes[i]);
   return length;
 }
+
+// Turns count halves, which fill the upper half of count floats, into these floats. Front to back this is safe: float i
+// ends at byte 4i + 4, the next unread half begins at 2 count + 2i + 2, which is no less as long as i < count.
+void widen_in_place(float* values, uint64_t count) {
+  auto* floats = reinterpret_cast<unsigned char*>(values);
+  const unsigned char* halves = floats + 2 * count;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint16_t half;
+    std::memcpy(&half, halves + 2 * i, sizeof half);
+    const float value = half_to_float(half);
+    std::memcpy(floats + 4 * i, &value, sizeof value);
+  }
+}
+
+// Without an early way out, so that the compiler makes vectors of it.
+bool all_finite(const float* values, uint64_t count) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  uint32_t wrong = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, values + i, sizeof bits);
+    wrong |= (bits & kExponent) == kExponent ? 1 : 0;
+  }
+  return wrong == 0;
+}
+
+// Where a tensor stands in the file.
+struct Place {
+  uint64_t at = 0;     // of its first byte, from the file's beginning
+  uint64_t count = 0;  // elements
+  bool half = false;   // float16
+  std::string crc;     // CRC-32C, as in the header
+
+  uint64_t bytes() const { return count * (half ? 2 : 4); }
+};
 
 }  // namespace
 
 struct Blob::Impl {
   std::string path;
-  std::unique_ptr<Mapping> map;
+  std::unique_ptr<File> file;
   Config config;
   Metadata metadata;
-  std::map<std::string, const float*> tensors;
-  std::map<std::string, std::vector<float>> widened;  // those that the file holds in half precision
-  size_t data_at = 0;                                 // offset of the first tensor in the file
+  std::map<std::string, Place> places;
+  uint64_t data_at = 0;  // offset of the first tensor in the file
 
   void open();
+  void read_header();
   void check_header_crc(const std::string& header) const;
   void read_metadata(const Json& header);
-  void read_tensors(const Json& header);
-  uint64_t read_tensor(const Json& header, const TensorSpec& spec, uint64_t offset);
-  void check_crc(const TensorSpec& spec, const unsigned char* data, uint64_t bytes) const;
-  void check_finite(const TensorSpec& spec, const float* values, uint64_t count) const;
+  void read_table(const Json& header);
+  Place read_entry(const Json& header, const TensorSpec& spec, uint64_t offset) const;
+  void check_weights() const;
+  void read(const std::string& name, const Place& place, float* to, const char* otherwise) const;
   const std::string& need(const std::string& key) const;
+  const Place& find(const std::string& name) const;
 };
 
 void Blob::Impl::open() {
-  map = std::make_unique<Mapping>(path);
-  if (map->bytes() < 8) fail(ErrorKind::kFormat, path, ": expected at least 8 bytes, found ", map->bytes());
-  const uint64_t length = read_length(map->data());
-  if (length < 2 || length > kMaxHeader || length > map->bytes() - 8)
-    fail(ErrorKind::kFormat, path, ": expected a header of 2 to ", std::min<uint64_t>(kMaxHeader, map->bytes() - 8),
+  file = std::make_unique<File>(path);
+  read_header();
+  check_weights();
+}
+
+void Blob::Impl::read_header() {
+  if (file->bytes() < 8) fail(ErrorKind::kFormat, path, ": expected at least 8 bytes, found ", file->bytes());
+  std::string header(8, '\0');
+  file->read(0, 8, header.data(), "length of the header");
+  const uint64_t length = read_length(header.data());
+  if (length < 2 || length > kMaxHeader || length > file->bytes() - 8)
+    fail(ErrorKind::kFormat, path, ": expected a header of 2 to ", std::min<uint64_t>(kMaxHeader, file->bytes() - 8),
          " bytes, found a length of ", length, ": not a .safetensors file, or truncated");
-  data_at = 8 + static_cast<size_t>(length);
-  const std::string header(reinterpret_cast<const char*>(map->data()), data_at);
+  data_at = 8 + length;
+  header.resize(static_cast<size_t>(data_at));
+  file->read(8, length, header.data() + 8, "header");
   const Json json = parse_unique(header.substr(8), path);
   check_header_crc(header);
   read_metadata(json);
-  read_tensors(json);
+  read_table(json);
 }
 
 const std::string& Blob::Impl::need(const std::string& key) const {
@@ -165,68 +243,75 @@ void Blob::Impl::read_metadata(const Json& header) {
   if (data_at % 64 != 0) fail(ErrorKind::kFormat, path, ": expected data at a multiple of 64, found it at ", data_at);
 }
 
-void Blob::Impl::read_tensors(const Json& header) {
+void Blob::Impl::read_table(const Json& header) {
   uint64_t offset = 0;
-  size_t count = 0;
   for (const TensorSpec& spec : blob_tensors(config)) {
-    offset += read_tensor(header, spec, offset);
-    ++count;
+    const Place place = read_entry(header, spec, offset);
+    offset += place.bytes();
+    places[spec.name] = place;
   }
-  if (offset != map->bytes() - data_at)
-    fail(ErrorKind::kFormat, path, ": expected ", offset, " bytes of tensors, found ", map->bytes() - data_at);
-  if (header.size() == count + 1) return;
+  if (offset != file->bytes() - data_at)
+    fail(ErrorKind::kFormat, path, ": expected ", offset, " bytes of tensors, found ", file->bytes() - data_at);
+  if (header.size() == places.size() + 1) return;
   for (const auto& item : header.items())
-    if (item.key() != "__metadata__" && tensors.count(item.key()) == 0)
+    if (item.key() != "__metadata__" && places.count(item.key()) == 0)
       fail(ErrorKind::kFormat, path, ": tensor ", item.key(), " is not part of this network");
 }
 
-// Returns the tensor's bytes in the file.
-uint64_t Blob::Impl::read_tensor(const Json& header, const TensorSpec& spec, uint64_t offset) {
+// offset: where the tensor must begin, from the first tensor's beginning.
+Place Blob::Impl::read_entry(const Json& header, const TensorSpec& spec, uint64_t offset) const {
   const auto entry = header.find(spec.name);
   if (entry == header.end())
     fail(ErrorKind::kFormat, path, ": expected every tensor of the config, found that tensor ", spec.name,
          " is missing");
-  const auto count = static_cast<uint64_t>(element_count(spec.dims));
+  Place place;
+  place.at = data_at + offset;
+  place.count = static_cast<uint64_t>(element_count(spec.dims));
   // Half precision needs an even count: what follows would lose its alignment.
-  const bool half = count % 2 == 0 && entry->is_object() && entry->value("dtype", Json()) == Json("F16");
-  const uint64_t bytes = count * (half ? 2 : 4);
+  place.half = place.count % 2 == 0 && entry->is_object() && entry->value("dtype", Json()) == Json("F16");
+  const uint64_t bytes = place.bytes();
   const Json expected = {
-      {"dtype", half ? "F16" : "F32"}, {"shape", spec.dims}, {"data_offsets", {offset, offset + bytes}}};
+      {"dtype", place.half ? "F16" : "F32"}, {"shape", spec.dims}, {"data_offsets", {offset, offset + bytes}}};
   if (*entry != expected)
     fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": expected ", expected.dump(), ", found ", entry->dump());
-  const uint64_t available = map->bytes() - data_at;
+  const uint64_t available = file->bytes() - data_at;
   if (offset > available || bytes > available - offset)
     fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": expected ", offset + bytes,
          " bytes of tensors up to its end, found ", available, ": the file is truncated");
-  const unsigned char* data = map->data() + data_at + offset;
-  check_crc(spec, data, bytes);
-  const auto* values = reinterpret_cast<const float*>(data);
-  if (half) {
-    const auto* halves = reinterpret_cast<const uint16_t*>(data);
-    std::vector<float>& wide = widened[spec.name];
-    wide.reserve(count);
-    for (uint64_t i = 0; i < count; ++i) wide.push_back(half_to_float(halves[i]));
-    values = wide.data();
-  }
-  check_finite(spec, values, count);
-  tensors[spec.name] = values;
-  return bytes;
+  place.crc = need("crc32c." + spec.name);
+  return place;
 }
 
-void Blob::Impl::check_crc(const TensorSpec& spec, const unsigned char* data, uint64_t bytes) const {
+// Reads every tensor once, in the file's order, so that a damaged file is refused at opening.
+void Blob::Impl::check_weights() const {
+  uint64_t largest = 0;
+  for (const auto& entry : places) largest = std::max(largest, entry.second.count);
+  const std::unique_ptr<float[]> buffer(new float[static_cast<size_t>(largest)]);
+  for (const TensorSpec& spec : blob_tensors(config))
+    read(spec.name, find(spec.name), buffer.get(), "the weights are damaged");
+}
+
+// otherwise: what it means that the CRC does not fit.
+void Blob::Impl::read(const std::string& name, const Place& place, float* to, const char* otherwise) const {
+  const std::string what = "tensor " + name;
+  file->check_size(what);
+  const uint64_t bytes = place.bytes();
   char computed[9];
-  std::snprintf(computed, sizeof computed, "%08x", crc32c(data, static_cast<size_t>(bytes)));
-  const std::string& stored = need("crc32c." + spec.name);
-  if (stored != computed)
-    fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": CRC-32C: expected ", stored, ", found ", computed,
-         ": the weights are damaged");
+  std::snprintf(computed, sizeof computed, "%08x",
+                file->read(place.at, bytes, reinterpret_cast<char*>(to) + (4 * place.count - bytes), what));
+  if (place.crc != computed)
+    fail(ErrorKind::kFormat, path, ": ", what, ": CRC-32C: expected ", place.crc, ", found ", computed, ": ",
+         otherwise);
+  if (place.half) widen_in_place(to, place.count);
+  if (all_finite(to, place.count)) return;
+  const float* wrong = std::find_if_not(to, to + place.count, [](float value) { return std::isfinite(value); });
+  fail(ErrorKind::kFormat, path, ": ", what, ": expected finite weights, found ", *wrong, " at element ", wrong - to);
 }
 
-void Blob::Impl::check_finite(const TensorSpec& spec, const float* values, uint64_t count) const {
-  for (uint64_t i = 0; i < count; ++i)
-    if (!std::isfinite(values[i]))
-      fail(ErrorKind::kFormat, path, ": tensor ", spec.name, ": expected finite weights, found ", values[i],
-           " at element ", i);
+const Place& Blob::Impl::find(const std::string& name) const {
+  const auto found = places.find(name);
+  if (found == places.end()) fail(ErrorKind::kInternal, path, ": no tensor ", name);
+  return found->second;
 }
 
 Blob::Blob() : impl_(std::make_unique<Impl>()) {}
@@ -249,13 +334,15 @@ const Metadata& Blob::metadata() const {
   return impl_->metadata;
 }
 int64_t Blob::file_bytes() const {
-  return static_cast<int64_t>(impl_->map->bytes());
+  return static_cast<int64_t>(impl_->file->bytes());
 }
 
-const float* Blob::tensor(const std::string& name) const {
-  const auto found = impl_->tensors.find(name);
-  if (found == impl_->tensors.end()) fail(ErrorKind::kInternal, impl_->path, ": no tensor ", name);
-  return found->second;
+int64_t Blob::elements(const std::string& name) const {
+  return static_cast<int64_t>(impl_->find(name).count);
+}
+
+void Blob::read(const std::string& name, float* to) const {
+  impl_->read(name, impl_->find(name), to, "the file was changed since it was opened");
 }
 
 }  // namespace sln

@@ -26,8 +26,12 @@ namespace sln {
 
 using Metadata = std::map<std::string, std::string>;
 
-// An open blob: mapped read-only, every byte of header and data validated at opening against its own config's layer
-// table (names, shapes, order, no gap, no overlap, CRCs, finite values). Immutable.
+// An open blob. Every byte of header and data is validated at opening against its own config's layer table (names,
+// shapes, order, no gap, no overlap, CRCs, finite values); what is kept is the table and the file's descriptor, no
+// weight and no mapping. Opening holds at most the largest tensor as float32 beside the header. Immutable: for any
+// thread.
+//
+// The file stays that of the opening where another is renamed over it. Where its own bytes change, read() says so.
 class Blob {
  public:
   // Throws Error(kIo | kFormat) that names the file, what was expected and what was found.
@@ -39,9 +43,13 @@ class Blob {
   const Metadata& metadata() const;
   int64_t file_bytes() const;
 
-  // Elements of a tensor of the layer table as float32; throws Error(kInternal) for other names. Valid while the blob
-  // lives.
-  const float* tensor(const std::string& name) const;
+  // Elements of a tensor of the layer table; throws Error(kInternal) for other names.
+  int64_t elements(const std::string& name) const;
+
+  // Reads a tensor from the file into `to`, which holds elements(name) floats; float16 is widened. The bytes that are
+  // handed out are the bytes that were checked (CRC, finite values). Throws Error(kIo | kFormat), naming file, tensor,
+  // expected and found, where the file was changed or truncated since it was opened; `to` then holds anything.
+  void read(const std::string& name, float* to) const;
 
  private:
   Blob();

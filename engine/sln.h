@@ -68,7 +68,9 @@ SLN_API const char* sln_last_error(void);
 
 /* ---- Models ---- */
 
-/* Opens and validates a weight blob (.safetensors, written by `sln import`). */
+/* Opens and validates a weight blob (.safetensors, written by `sln import`). The model keeps the file open, not its
+ * weights: each engine reads and checks them anew. Renaming another file over this one does not matter; where its own
+ * bytes change, sln_engine_create() fails. */
 SLN_API sln_status sln_model_open(const char* path, sln_model** model);
 SLN_API void sln_model_destroy(sln_model* model);
 /* Value of a metadata key of the blob ("config", "weights", "source_sha256", ...), NULL if absent. Owned by the model.
@@ -128,7 +130,7 @@ SLN_API sln_status sln_options_set_float(sln_options* options, const char* name,
  * "score_mode"  "mask" (default: objectness times mean confidence of the mask) or "objectness" (as in the paper) */
 SLN_API sln_status sln_options_set_string(sln_options* options, const char* name, const char* value);
 
-/* options may be NULL. Packs the weights and plans the memory; nothing of size is allocated later. */
+/* options may be NULL. Reads and packs the weights and plans the memory; nothing of size is allocated later. */
 SLN_API sln_status sln_engine_create(const sln_model* model, const sln_options* options, sln_engine** engine);
 SLN_API void sln_engine_destroy(sln_engine* engine);
 

@@ -37,7 +37,7 @@ struct Run {
 
   explicit Run(int threads = 2, bool capture = false, double score = 0, double nms = 0.6, double overlap = 1,
                uint32_t seed = 11) {
-    static std::map<uint32_t, std::string> paths;  // each is written once: models that are open have it mapped
+    static std::map<uint32_t, std::string> paths;  // each is written once: models that are open read it
     std::string& path = paths[seed];
     if (path.empty()) path = write_small_model("api_" + std::to_string(seed) + ".safetensors", seed);
     REQUIRE(sln_model_open(path.c_str(), &model) == SLN_OK);
@@ -418,6 +418,21 @@ TEST_CASE("Mistakes are answered with a status and a text") {
   sln_options_destroy(nullptr);
   sln_engine_destroy(nullptr);
   sln_result_destroy(nullptr);
+}
+
+TEST_CASE("A model file that was changed since it was opened makes no engine") {
+  const std::string path = write_small_model("api_changed.safetensors", 12);
+  sln_model* model = nullptr;
+  REQUIRE(sln_model_open(path.c_str(), &model) == SLN_OK);
+  write_file(path, read_file(write_small_model("api_other.safetensors", 13)));
+  sln_engine* engine = nullptr;
+  CHECK(sln_engine_create(model, nullptr, &engine) == SLN_ERROR_FORMAT);
+  CHECK(engine == nullptr);
+  const std::string error = sln_last_error();
+  INFO(error);
+  CHECK(error.find(path + ": tensor ") == 0);
+  CHECK(error.find("the file was changed since it was opened") != std::string::npos);
+  sln_model_destroy(model);
 }
 
 TEST_CASE("An error text belongs to its thread, and two engines work side by side") {

@@ -1,12 +1,17 @@
 #include "engine/blob.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
+#include <thread>
 
 #include "engine/error.h"
 #include "engine/layer_table.h"
@@ -63,6 +68,64 @@ std::string edit_header(std::string bytes, const std::string& from, const std::s
   return with_header_crc(out + header + data);
 }
 
+// A network whose weights are halves and whose biases are not. Returns its tensors; the first is float16.
+std::vector<sln::Tensor> write_half_model(const std::string& path) {
+  const std::string json = small_config_json(64);
+  auto weights = random_weights(sln::parse_config(json, "small"), 5);
+  for (sln::Tensor& tensor : weights)
+    if (tensor.dims.size() == 4)
+      for (float& value : tensor.data) value = std::round(value * 1024) / 1024;
+  sln::write_blob(path, {{"config", json}, {"weights", "trained"}, {"source_sha256", std::string(64, '0')}}, weights);
+  return weights;
+}
+
+// Every tensor is read as it was written, and nothing around it.
+void check_weights(const Blob& blob, const std::vector<sln::Tensor>& weights) {
+  constexpr float kSentinel = -12345;
+  for (const sln::Tensor& tensor : weights) {
+    INFO(tensor.name);
+    const size_t count = tensor.data.size();
+    REQUIRE(blob.elements(tensor.name) == static_cast<int64_t>(count));
+    std::vector<float> read(count + 2, kSentinel);
+    blob.read(tensor.name, read.data() + 1);
+    CHECK(std::memcmp(read.data() + 1, tensor.data.data(), count * 4) == 0);
+    CHECK((read.front() == kSentinel && read.back() == kSentinel));
+  }
+}
+
+// What reading a tensor says, which must fail in the given way.
+std::string read_error(const Blob& blob, const std::string& tensor, sln::ErrorKind kind = sln::ErrorKind::kFormat) {
+  try {
+    std::vector<float> values(100000);
+    blob.read(tensor, values.data());
+  } catch (const sln::Error& error) {
+    CHECK(error.kind() == kind);
+    return error.what();
+  }
+  return "no error";
+}
+
+// Flips a bit of one byte of a file, in place.
+void flip(const std::string& path, size_t at) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(static_cast<std::streamoff>(at));
+  const int byte = file.get();
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(byte ^ 4));
+  REQUIRE(file.flush());
+}
+
+size_t data_begin(const std::string& path) {
+  uint64_t length = 0;
+  std::memcpy(&length, read_file(path).data(), 8);
+  return 8 + length;
+}
+
+size_t open_descriptors() {
+  const std::filesystem::directory_iterator entries("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+
 }  // namespace
 
 TEST_CASE("CRC-32C of the standard's check string") {
@@ -83,21 +146,13 @@ TEST_CASE("CRC-32C is the same with and without the processor's instruction") {
 }
 
 TEST_CASE("Weights that are halves take half the room and come back the same") {
-  const std::string json = small_config_json(64);
-  const sln::Config config = sln::parse_config(json, "small");
-  auto weights = random_weights(config, 5);
-  int64_t bytes = 0;
-  for (sln::Tensor& tensor : weights) {
-    const bool rounded = tensor.dims.size() == 4;  // biases stay what they are
-    if (rounded)
-      for (float& value : tensor.data) value = std::round(value * 1024) / 1024;
-    bytes += static_cast<int64_t>(tensor.data.size()) * (rounded && tensor.data.size() % 2 == 0 ? 2 : 4);
-  }
   const std::string path = temporary_folder() + "/halves.safetensors";
-  sln::write_blob(path, {{"config", json}, {"weights", "trained"}, {"source_sha256", std::string(64, '0')}}, weights);
-  const auto blob = Blob::open(path);
+  const auto weights = write_half_model(path);
+  int64_t bytes = 0;
   for (const sln::Tensor& tensor : weights)
-    CHECK(std::memcmp(blob->tensor(tensor.name), tensor.data.data(), tensor.data.size() * 4) == 0);
+    bytes +=
+        static_cast<int64_t>(tensor.data.size()) * (tensor.dims.size() == 4 && tensor.data.size() % 2 == 0 ? 2 : 4);
+  check_weights(*Blob::open(path), weights);
   const std::string content = read_file(path);
   uint64_t length = 0;
   std::memcpy(&length, content.data(), 8);
@@ -133,11 +188,11 @@ TEST_CASE("A blob is read back as written") {
   const std::string path = write_small_model("good.safetensors", 3);
   const auto blob = Blob::open(path);
   const auto weights = random_weights(blob->config(), 3);
-  for (const sln::Tensor& tensor : weights)
-    CHECK(std::memcmp(blob->tensor(tensor.name), tensor.data.data(), tensor.data.size() * 4) == 0);
+  check_weights(*blob, weights);
   CHECK(blob->metadata().at("weights") == "seeded:1");
   CHECK(blob->file_bytes() == static_cast<int64_t>(std::filesystem::file_size(path)));
-  CHECK_THROWS_AS(blob->tensor("no.such"), sln::Error);
+  CHECK(read_error(*blob, "no.such", sln::ErrorKind::kInternal) == path + ": no tensor no.such");
+  CHECK_THROWS_AS(blob->elements("no.such"), sln::Error);
   uint64_t length = 0;
   std::memcpy(&length, read_file(path).data(), 8);
   CHECK((8 + length) % 64 == 0);
@@ -200,6 +255,114 @@ TEST_CASE("Weights that are not finite are refused") {
   sln::write_blob(path, {{"config", json}, {"weights", "trained"}, {"source_sha256", "0"}}, weights);
   CHECK(error_of(path).find(weights[2].name + ": expected finite weights, found nan at element 5") !=
         std::string::npos);
+}
+
+TEST_CASE("A file that is truncated or grows after opening is refused when it is read") {
+  const std::string path = write_small_model("shrinks.safetensors", 3);
+  const std::string bytes = read_file(path);
+  const auto blob = Blob::open(path);
+  const auto weights = random_weights(blob->config(), 3);
+  for (const size_t size : {bytes.size() - 1, bytes.size() / 2, size_t{0}}) {
+    std::filesystem::resize_file(path, size);
+    for (const sln::Tensor& tensor : {weights.front(), weights.back()})
+      CHECK(read_error(*blob, tensor.name) == sln::concat(path, ": tensor ", tensor.name, ": expected a file of ",
+                                                          bytes.size(), " bytes, found ", size,
+                                                          ": it was truncated since it was opened"));
+  }
+  write_file(path, bytes);
+  check_weights(*blob, weights);
+  write_file(path, bytes + "x");
+  CHECK(read_error(*blob, weights[0].name).find("it was changed since it was opened") != std::string::npos);
+}
+
+TEST_CASE("A tensor that is overwritten after opening is refused, and only that one") {
+  const std::string path = temporary_folder() + "/overwritten.safetensors";
+  const auto weights = write_half_model(path);
+  const auto blob = Blob::open(path);
+  const auto error = [&](const sln::Tensor& tensor) { return read_error(*blob, tensor.name); };
+  const auto refused = [&](const sln::Tensor& tensor) {
+    const std::string start = path + ": tensor " + tensor.name + ": CRC-32C: expected ";
+    const std::string text = error(tensor);
+    INFO(text);
+    return text.find(start) == 0 && text.find(": the file was changed since it was opened") != std::string::npos &&
+           text.find(", found ") != std::string::npos;
+  };
+  const size_t begin = data_begin(path);
+  const size_t first_bytes = weights[0].data.size() * 2;  // float16
+  flip(path, begin + first_bytes - 1);
+  CHECK(refused(weights[0]));
+  CHECK(error(weights[1]) == "no error");
+  flip(path, begin + first_bytes - 1);
+  CHECK(error(weights[0]) == "no error");
+  flip(path, begin + first_bytes);  // of a bias: float32
+  CHECK(error(weights[0]) == "no error");
+  CHECK(refused(weights[1]));
+  flip(path, begin + first_bytes);
+  flip(path, begin - 1);  // the header was read once and for all
+  check_weights(*blob, weights);
+}
+
+TEST_CASE("A file that is overwritten by another model's after opening is refused") {
+  const std::string path = write_small_model("victim.safetensors", 3);
+  const auto blob = Blob::open(path);
+  const std::string other = read_file(write_small_model("other.safetensors", 4));
+  REQUIRE(static_cast<int64_t>(other.size()) == blob->file_bytes());
+  write_file(path, other);
+  for (const sln::Tensor& tensor : random_weights(blob->config(), 3)) {
+    INFO(tensor.name);
+    CHECK(read_error(*blob, tensor.name).find("the file was changed since it was opened") != std::string::npos);
+  }
+}
+
+TEST_CASE("A file that is replaced by renaming, or removed, is still read as it was") {
+  const std::string path = write_small_model("replaced.safetensors", 3);
+  const auto blob = Blob::open(path);
+  const auto weights = random_weights(blob->config(), 3);
+  std::filesystem::rename(write_small_model("new.safetensors", 4), path);
+  check_weights(*blob, weights);
+  check_weights(*Blob::open(path), random_weights(blob->config(), 4));
+  const auto second = Blob::open(path);
+  std::filesystem::remove(path);
+  check_weights(*second, random_weights(blob->config(), 4));
+}
+
+TEST_CASE("Threads read one blob at the same time") {
+  const auto blob = Blob::open(write_small_model("threads.safetensors", 3));
+  const auto weights = random_weights(blob->config(), 3);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      for (const sln::Tensor& tensor : weights) wrong += read_weights(*blob, tensor.name) != tensor.data;
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("An open blob holds one descriptor and no mapping") {
+  const std::string path = write_small_model("held.safetensors", 3);
+  const size_t before = open_descriptors();
+  auto blob = Blob::open(path);
+  CHECK(open_descriptors() == before + 1);
+  CHECK(read_file("/proc/self/maps").find("held.safetensors") == std::string::npos);
+  blob.reset();
+  CHECK(open_descriptors() == before);
+  flip(path, data_begin(path));
+  CHECK(error_of(path).find("the weights are damaged") != std::string::npos);
+  CHECK(error_of(temporary_folder()) != "no error");
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("What is not a file with something in it is refused") {
+  const std::string expected = ": expected an sln weight blob (.safetensors), found ";
+  const std::string folder = temporary_folder();
+  CHECK(error_of(folder) == folder + expected + "something that is not a file");
+  CHECK(error_of("/dev/null") == "/dev/null" + expected + "something that is not a file");
+  write_file(folder + "/empty", "");
+  CHECK(error_of(folder + "/empty") == folder + "/empty" + expected + "an empty file");
+  REQUIRE(::mkfifo((folder + "/pipe").c_str(), 0600) == 0);  // nobody writes to it: opening must not wait for that
+  CHECK(error_of(folder + "/pipe") == folder + "/pipe" + expected + "something that is not a file");
+  std::filesystem::remove(folder + "/pipe");
 }
 
 TEST_CASE("Files that cannot be opened or written") {

@@ -1,5 +1,6 @@
 #include "engine/stages/layers.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -52,8 +53,17 @@ class Packer {
   PackedWeights pack(const Layer& layer, const Desc& desc) {
     void* to = take(device_.packed_bytes(desc));
     if (to == nullptr) return {};
-    const float* bias = layer.has_bias ? blob_.tensor(layer.name + ".bias") : nullptr;
-    return device_.pack(desc, blob_.tensor(layer.name + ".weight"), bias, to);
+    const float* bias = layer.has_bias ? read(layer.name + ".bias", bias_) : nullptr;
+    return device_.pack(desc, read(layer.name + ".weight", weight_), bias, to);
+  }
+
+  // into grows to the largest tensor and is kept for the next one.
+  const float* read(const std::string& name, std::vector<float>& into) const {
+    const auto count = static_cast<size_t>(blob_.elements(name));
+    if (into.size() < count) into = std::vector<float>();  // before there is a larger one
+    into.resize(std::max(into.size(), count));
+    blob_.read(name, into.data());
+    return into.data();
   }
 
   const float* anchors() {
@@ -160,6 +170,7 @@ class Packer {
   Device& device_;
   unsigned char* block_;
   std::map<std::string, Layer> table_;
+  std::vector<float> weight_, bias_;  // of the layer that is being packed
   size_t bytes_ = 0;
 };
 

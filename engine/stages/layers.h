@@ -67,7 +67,7 @@ struct Layers {
   const float* anchors = nullptr;  // make_anchors(config), on the device
 };
 
-// Every layer of the blob's layer table, packed for the device into one block of its memory.
+// Every layer of the blob's layer table, read and packed one after the other into one block of the device's memory.
 struct PackedLayers {
   std::shared_ptr<Device> device;
   DeviceMemory memory;

@@ -44,6 +44,12 @@ std::string write_small_model(const std::string& name, uint32_t seed, int side) 
   return path;
 }
 
+std::vector<float> read_weights(const Blob& blob, const std::string& tensor) {
+  std::vector<float> values(static_cast<size_t>(blob.elements(tensor)));
+  blob.read(tensor, values.data());
+  return values;
+}
+
 std::vector<uint8_t> test_picture(int width, int height, uint32_t seed) {
   std::vector<uint8_t> pixels;
   pixels.reserve(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);

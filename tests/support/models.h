@@ -24,6 +24,9 @@ std::vector<Tensor> random_weights(const Config& config, uint32_t seed);
 // Writes a blob with random weights into the temporary folder and returns its path.
 std::string write_small_model(const std::string& name, uint32_t seed, int side = 64);
 
+// A tensor of a blob.
+std::vector<float> read_weights(const Blob& blob, const std::string& tensor);
+
 // An RGB picture (height, width, 3) with edges and gradients.
 std::vector<uint8_t> test_picture(int width, int height, uint32_t seed = 1);
 
