@@ -1,4 +1,4 @@
-// Marks functions that both the CPU and the GPU call. The one file that knows __CUDACC__.
+// Marks functions that both the CPU and the GPU call. Outside of kernels/cuda, the one file that knows __CUDACC__.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -42,6 +42,13 @@ class IncludeRules(unittest.TestCase):
     def test_cpu_kernels(self):
         self.check("kernels/cpu/*", [r"kernels/\w+\.h", r"kernels/math/\w+\.h", r"kernels/cpu/[\w-]+\.(h|cpp)"])
 
+    def test_cuda_kernels(self):
+        self.check("kernels/cuda/*", [r"kernels/\w+\.h", r"kernels/math/\w+\.h", r"kernels/cuda/\w+\.(h|cuh)"])
+
+    def test_kernels_meet_cuda_in_one_file(self):
+        self.assertEqual({"kernels/cuda/device_api.cuh"},
+                         {file for file, name in includes("kernels/**/*") if name == "cuda_runtime.h"})
+
     def test_engine(self):
         self.check("engine/*", [r"engine/.*", r"kernels/\w+\.h", r"kernels/cpu/parallel\.h"])
 

@@ -83,7 +83,7 @@ bool Block::run(uint64_t place) {
     host_.switch_to(*current_->fiber);
   }
   running_block = nullptr;
-  fibers_.give_all();
+  fibers_.give_all(failed_);
   const std::string damage = failed_ ? std::string() : shared_.damage();
   if (damage.empty()) return !failed_;
   report("shared memory was written " + damage + ": block " + text_of(blockIdx));
@@ -135,8 +135,7 @@ Block::Thread* Block::live_one() {
 void Block::returned() {
   if (waiting_ != 0) {
     violation("a thread has returned while " + name(threads_[first_waiting_]) + " waits in " +
-                  barrier_text(barrier_primitive_, barrier_site_),
-              barrier_site_);
+              barrier_text(barrier_primitive_, barrier_site_));
   }
   std::string why;
   if (!current_->warp->leave(current_->lane, &why)) violation(why);
@@ -267,7 +266,7 @@ void Block::deadlock() {
     const std::string waiting = warps_[i].waiting();
     if (!waiting.empty()) what += "; warp " + std::to_string(i) + ": " + waiting;
   }
-  violation(what, barrier_site_);
+  violation(what);
 }
 
 // By an exception, so that what the thread has on its stack is destroyed. The other threads' stacks are forgotten.

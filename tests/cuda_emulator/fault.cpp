@@ -37,10 +37,11 @@ void on_signal(int signal, siginfo_t* info, void* context) {
 // A system thread's signal stack, if it has none.
 class SignalStack {
  public:
-  SignalStack() {
+  SignalStack() = default;
+  void install() {
     stack_t now;
     if (sigaltstack(nullptr, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) return;
-    memory_ = std::malloc(kSignalStack);
+    if (memory_ == nullptr) memory_ = std::malloc(kSignalStack);
     stack_t mine = {};
     mine.ss_sp = memory_;
     mine.ss_size = kSignalStack;
@@ -82,7 +83,8 @@ FaultGuard::~FaultGuard() {
 
 void FaultGuard::prepare_thread() {
   if (kAsan) return;
-  static thread_local const SignalStack stack;
+  static thread_local SignalStack stack;
+  stack.install();  // each time: others (a test framework) install theirs and take them away again
 }
 
 }  // namespace emulator

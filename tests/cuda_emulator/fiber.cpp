@@ -37,7 +37,10 @@ namespace emulator {
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr size_t kStack = 128 * 1024;  // with the guard page; a page is real only once it is touched
+// With the guard page; a page is real only once it is touched. AddressSanitizer's red zones make frames several times
+// as large.
+constexpr size_t kStack = (kAsan ? 512 : 128) * 1024;
+constexpr size_t kEntryFrames = 8 * 1024;
 constexpr int kSavedRegisters = 6;
 
 }  // namespace
@@ -61,14 +64,18 @@ bool Fiber::map(size_t number) {
 }
 
 void Fiber::prepare(void (*entry)()) {
-  // Frames of a computation that was given up have left their red zones.
-  unpoison(low_, bytes_);
+  // The frames of the entry, which never returned, have left their red zones.
+  unpoison(top_ - kEntryFrames, kEntryFrames);
   fake_stack_ = nullptr;
   auto slot = reinterpret_cast<void**>(top_);
   *--slot = nullptr;  // where the entry would return to: a function begins 8 bytes off a multiple of 16
   *--slot = reinterpret_cast<void*>(entry);
   for (int i = 0; i < kSavedRegisters; ++i) *--slot = nullptr;
   stack_pointer_ = slot;
+}
+
+void Fiber::forget() {
+  unpoison(low_, bytes_);
 }
 
 void Fiber::switch_to(Fiber& to) {
@@ -114,9 +121,12 @@ Fiber* FiberPool::take(void (*entry)()) {
   return fiber;
 }
 
-void FiberPool::give_all() {
+void FiberPool::give_all(bool stopped) {
   idle_.clear();
-  for (const auto& fiber : fibers_) idle_.push_back(fiber.get());
+  for (const auto& fiber : fibers_) {
+    if (stopped) fiber->forget();
+    idle_.push_back(fiber.get());
+  }
 }
 
 }  // namespace emulator

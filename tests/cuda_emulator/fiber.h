@@ -21,6 +21,9 @@ class Fiber {
   // The next switch to it calls entry on an empty stack. entry must begin with entered() and must not return.
   void prepare(void (*entry)());
 
+  // Forgets the frames of a computation that stopped in the middle.
+  void forget();
+
   // Goes on with another fiber until someone switches back.
   void switch_to(Fiber& to);
   // The same, but this fiber's computation is over, whatever lies on its stack.
@@ -48,8 +51,8 @@ class FiberPool {
   // A prepared fiber; null if there is no memory.
   Fiber* take(void (*entry)());
   void give(Fiber* fiber) { idle_.push_back(fiber); }
-  // Takes all fibers back, also those that stopped in the middle.
-  void give_all();
+  // Takes all fibers back; stopped: also those that stopped in the middle, whose stacks are forgotten.
+  void give_all(bool stopped);
 
  private:
   std::vector<std::unique_ptr<Fiber>> fibers_;
