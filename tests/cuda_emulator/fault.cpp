@@ -12,13 +12,16 @@
 namespace emulator {
 namespace {
 
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE};
 constexpr size_t kSignalStack = 64 * 1024;
 
 EMU_THREAD_LOCAL void* fault_address = nullptr;
+EMU_THREAD_LOCAL int fault_signal = 0;
 
 // Where the fiber goes on after the signal, on its emptied stack.
 [[noreturn]] void after_fault() {
   void* const address = fault_address;
+  if (fault_signal == SIGFPE) Block::current()->faulted(nullptr, "an integer division by zero or overflow");
   Block::current()->faulted(address, "an access that no memory answers, " + DeviceMemory::instance().describe(address));
 }
 
@@ -29,6 +32,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     return;
   }
   fault_address = info->si_addr;
+  fault_signal = signal;
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   registers[REG_RIP] = reinterpret_cast<greg_t>(after_fault);
   registers[REG_RSP] = reinterpret_cast<greg_t>(block->fiber().top()) - 8;  // as after a call
@@ -71,14 +75,12 @@ FaultGuard::FaultGuard() {
   action.sa_sigaction = on_signal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGSEGV, &action, &previous_segv_);
-  sigaction(SIGBUS, &action, &previous_bus_);
+  for (size_t i = 0; i < previous_.size(); ++i) sigaction(kSignals[i], &action, &previous_[i]);
 }
 
 FaultGuard::~FaultGuard() {
   if (kAsan) return;
-  sigaction(SIGSEGV, &previous_segv_, nullptr);
-  sigaction(SIGBUS, &previous_bus_, nullptr);
+  for (size_t i = 0; i < previous_.size(); ++i) sigaction(kSignals[i], &previous_[i], nullptr);
 }
 
 void FaultGuard::prepare_thread() {

@@ -1,11 +1,14 @@
-// A kernel that touches an unreadable page is a broken rule like others: the block is given up, the process lives.
+// A kernel that touches an unreadable page or divides an integer by zero has broken a rule like others: the block is
+// given up, the process lives.
 #pragma once
 
 #include <signal.h>
 
+#include <array>
+
 namespace emulator {
 
-// Catches SIGSEGV and SIGBUS of kernels while it lives; AddressSanitizer catches them itself.
+// Catches SIGSEGV, SIGBUS and SIGFPE of kernels while it lives; AddressSanitizer catches them itself.
 class FaultGuard {
  public:
   FaultGuard();
@@ -18,8 +21,7 @@ class FaultGuard {
   static void prepare_thread();
 
  private:
-  struct sigaction previous_segv_;
-  struct sigaction previous_bus_;
+  std::array<struct sigaction, 3> previous_;
 };
 
 }  // namespace emulator

@@ -30,6 +30,11 @@ __global__ void overflow(MemoryParams p) {
   p.data[0] = static_cast<unsigned char>(deep(1000, p.data));
 }
 
+// A card gives some number, x86 a signal.
+__global__ void divide(MemoryParams p) {
+  p.data[0] = static_cast<unsigned char>(100 / (p.at - static_cast<long long>(threadIdx.x)));
+}
+
 std::string report_of(const DeviceArray<unsigned char>& array, long long at) {
   return broken([&] { return launch(write_byte, dim3(1), dim3(1), 0, nullptr, {array.data(), at}); });
 }
@@ -96,6 +101,10 @@ TEST_CASE("an access that no memory answers gives the block up, and the process 
                return launch(overflow, dim3(4), dim3(2), 0, nullptr, {array.data(), 0});
              }),
              Contains("the thread's stack has overflowed"));
+  CHECK_THAT(broken([&] {
+               return launch(divide, dim3(1), dim3(6), 0, nullptr, {array.data(), 5});
+             }),
+             Contains("an integer division by zero") && Contains("thread (5,0,0)"));
   CHECK(launch(write_byte, dim3(1), dim3(1), 0, nullptr, {array.data(), 0}) == cudaSuccess);
 }
 
