@@ -4,8 +4,7 @@
 
 namespace sln {
 
-std::shared_ptr<const PackedLayers> Model::packed_for(const std::string& device_name) const {
-  std::shared_ptr<Device> device = open_device(device_name);
+std::shared_ptr<const PackedLayers> Model::packed_for(std::shared_ptr<Device> device) const {
   std::unique_lock<std::mutex> lock(mutex_);
   Slot& slot = slots_[std::string(device->name()) + " " + device->isa()];
   lock.unlock();

@@ -17,9 +17,9 @@ class Model {
   explicit Model(std::shared_ptr<const Blob> blob) : blob_(std::move(blob)) {}
   const Blob& blob() const { return *blob_; }
 
-  // The layers packed for a device (open_device) and its instruction set: once, by the first engine that asks. Engines
-  // that ask meanwhile wait for it, those of other devices do not, and the last one to let go frees the memory.
-  std::shared_ptr<const PackedLayers> packed_for(const std::string& device) const;
+  // The layers packed for the device's name and instruction set: once, by the first engine that asks. Engines that ask
+  // meanwhile wait for it, those of other devices do not, and the last one to let go frees the memory.
+  std::shared_ptr<const PackedLayers> packed_for(std::shared_ptr<Device> device) const;
 
  private:
   struct Slot {

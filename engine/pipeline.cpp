@@ -45,11 +45,11 @@ DecodeInput decode_input(const Config& config, const Flight& flight, const Found
 
 }  // namespace
 
-Pipeline::Pipeline(const Model& model, const Options& options)
+Pipeline::Pipeline(const Model& model, const Options& options, std::shared_ptr<Device> device)
     : config_(model.blob().config()),
       options_(options),
       pool_(resolve_threads(options.threads)),
-      packed_(model.packed_for(options.device)),
+      packed_(model.packed_for(std::move(device))),
       backend_(packed_->device->open(pool_)),
       arena_(arena_mode(), *packed_->device, *backend_),
       flights_(options.capture ? 1 : static_cast<size_t>(backend_->flights())) {

@@ -32,7 +32,10 @@ struct StageTime {
 class Pipeline {
  public:
   // Packs the weights, unless another engine of the model has, and plans the arena.
-  Pipeline(const Model& model, const Options& options);
+  Pipeline(const Model& model, const Options& options) : Pipeline(model, options, open_device(options.device)) {}
+  Pipeline(const Model& model, const Options& options, std::shared_ptr<Device> device);
+  // What is under way is waited for first: it works in memory that goes next.
+  ~Pipeline() { backend_.reset(); }
 
   // Sends an image on its way; its pixels are free when this returns. Fails where flights() are under way. What goes
   // wrong on the way is told by collect().

@@ -50,6 +50,21 @@ void clear(sln::Result& result) {
   result.pairs.clear();
 }
 
+sln::Image image_of(const uint8_t* pixels, int32_t width, int32_t height, ptrdiff_t row_bytes, const char* function) {
+  need(pixels, function, "pixels");
+  if (width < 1 || height < 1 || width > 65535 || height > 65535)
+    fail(ErrorKind::kInvalidArgument, function, ": expected an image of 1 to 65535 pixels a side, found ", width, " x ",
+         height);
+  if (row_bytes < 3 * static_cast<ptrdiff_t>(width))
+    fail(ErrorKind::kInvalidArgument, function, ": row_bytes: expected at least ", 3 * width, ", found ", row_bytes);
+  sln::Image image;
+  image.pixels = pixels;
+  image.width = width;
+  image.height = height;
+  image.row_bytes = row_bytes;
+  return image;
+}
+
 // Runs body, which fills result; on failure the result is left empty.
 template <typename Body>
 void fill_or_clear(sln_result* result, const char* function, const Body& body) {
@@ -175,24 +190,29 @@ void sln_engine_destroy(sln_engine* engine) {
   delete engine;
 }
 
+sln_status sln_engine_submit(sln_engine* engine, const uint8_t* pixels, int32_t width, int32_t height,
+                             ptrdiff_t row_bytes) {
+  return guarded([&] {
+    need(engine, "sln_engine_submit", "engine");
+    engine->pipeline->submit(image_of(pixels, width, height, row_bytes, "sln_engine_submit"));
+  });
+}
+
+sln_status sln_engine_collect(sln_engine* engine, sln_result* result) {
+  return guarded([&] {
+    fill_or_clear(result, "sln_engine_collect", [&] {
+      need(engine, "sln_engine_collect", "engine");
+      engine->pipeline->collect(result->values);
+    });
+  });
+}
+
 sln_status sln_engine_run(sln_engine* engine, const uint8_t* pixels, int32_t width, int32_t height, ptrdiff_t row_bytes,
                           sln_result* result) {
   return guarded([&] {
     fill_or_clear(result, "sln_engine_run", [&] {
       need(engine, "sln_engine_run", "engine");
-      need(pixels, "sln_engine_run", "pixels");
-      if (width < 1 || height < 1 || width > 65535 || height > 65535)
-        fail(ErrorKind::kInvalidArgument, "sln_engine_run: expected an image of 1 to 65535 pixels a side, found ",
-             width, " x ", height);
-      if (row_bytes < 3 * static_cast<ptrdiff_t>(width))
-        fail(ErrorKind::kInvalidArgument, "sln_engine_run: row_bytes: expected at least ", 3 * width, ", found ",
-             row_bytes);
-      sln::Image image;
-      image.pixels = pixels;
-      image.width = width;
-      image.height = height;
-      image.row_bytes = row_bytes;
-      engine->pipeline->run(image, result->values);
+      engine->pipeline->run(image_of(pixels, width, height, row_bytes, "sln_engine_run"), result->values);
     });
   });
 }
@@ -218,9 +238,10 @@ sln_status sln_engine_get_info(const sln_engine* engine, sln_engine_info* info) 
     full.device = pipeline.device().name();
     full.isa = pipeline.device().isa();
     full.threads = pipeline.threads();
-    full.stage_count = static_cast<int32_t>(engine->pipeline->stages().size());
+    full.stage_count = static_cast<int32_t>(pipeline.stages().size());
     full.arena_bytes = pipeline.arena_bytes();
     full.weight_bytes = pipeline.packed_bytes();
+    full.flights = pipeline.flights();
     hand_out(full, info, "sln_engine_get_info");
   });
 }

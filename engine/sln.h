@@ -69,8 +69,8 @@ SLN_API const char* sln_last_error(void);
 /* ---- Models ---- */
 
 /* Opens and validates a weight blob (.safetensors, written by `sln import`). The model keeps the file open, not its
- * weights: each engine reads and checks them anew. Renaming another file over this one does not matter; where its own
- * bytes change, sln_engine_create() fails. */
+ * weights: they are read and checked anew when an engine is created that has to pack them. Renaming another file over
+ * this one does not matter; where its own bytes change, sln_engine_create() fails. */
 SLN_API sln_status sln_model_open(const char* path, sln_model** model);
 SLN_API void sln_model_destroy(sln_model* model);
 /* Value of a metadata key of the blob ("config", "weights", "source_sha256", ...), NULL if absent. Owned by the model.
@@ -115,7 +115,8 @@ SLN_API sln_status sln_model_get_layer(const sln_model* model, int32_t index, sl
 SLN_API sln_status sln_options_create(sln_options** options);
 SLN_API void sln_options_destroy(sln_options* options);
 /* "threads"  [1, 256], default: the machine's cores
- * "capture"  0 or 1, default 0: keep a copy of every named stage tensor of the last run (sln_engine_get_tensor)
+ * "capture"  0 or 1, default 0: keep a copy of every named stage tensor of the image last collected
+ *            (sln_engine_get_tensor); one image at a time
  * "level_masks"  0 or 1, default 0: results also hold the masks of every visibility level (sln_result_get_level_rle)
  * "refine"   0 or 1, default 1; 0: decode the planes as they are before the refinement, which is then not run */
 SLN_API sln_status sln_options_set_int(sln_options* options, const char* name, int64_t value);
@@ -126,11 +127,12 @@ SLN_API sln_status sln_options_set_int(sln_options* options, const char* name, i
  *                    without visible pixels stays. Networks of one level (arcnn) have all of an object visible.
  * "mask_threshold"   (0, 1), default 0.5: c, confidence above which a pixel belongs to an object */
 SLN_API sln_status sln_options_set_float(sln_options* options, const char* name, double value);
-/* "device"      "auto" or "cpu", default "auto"
+/* "device"      "auto", "cpu", or "cuda" in a library built with it; default "auto", which is the CPU
  * "score_mode"  "mask" (default: objectness times mean confidence of the mask) or "objectness" (as in the paper) */
 SLN_API sln_status sln_options_set_string(sln_options* options, const char* name, const char* value);
 
-/* options may be NULL. Reads and packs the weights and plans the memory; nothing of size is allocated later. */
+/* options may be NULL. Reads and packs the weights, unless another engine of this model holds them for the same device,
+ * and plans the memory; nothing of size is allocated later. */
 SLN_API sln_status sln_engine_create(const sln_model* model, const sln_options* options, sln_engine** engine);
 SLN_API void sln_engine_destroy(sln_engine* engine);
 
@@ -138,17 +140,27 @@ SLN_API void sln_engine_destroy(sln_engine* engine);
  * (>= 3 * width). The result is filled anew; its memory is reused. On failure the result is empty. */
 SLN_API sln_status sln_engine_run(sln_engine* engine, const uint8_t* pixels, int32_t width, int32_t height,
                                   ptrdiff_t row_bytes, sln_result* result);
+/* The same in two steps, so that a device works while the caller prepares the next image. submit sends an image on its
+ * way; its pixels are free when it returns. collect waits for the one that was submitted first of those under way, and
+ * fills the result as sln_engine_run does: first in, first out. As many images may be under way as sln_engine_info says
+ * (flights; one with the option "capture"): beyond it submit is SLN_ERROR_INVALID_ARGUMENT, as are collect with none
+ * under way and run with one. What goes wrong with an image after submit is told by the collect that would have brought
+ * it, which then is done with it. Destroying an engine drops what is under way. */
+SLN_API sln_status sln_engine_submit(sln_engine* engine, const uint8_t* pixels, int32_t width, int32_t height,
+                                     ptrdiff_t row_bytes);
+SLN_API sln_status sln_engine_collect(sln_engine* engine, sln_result* result);
 /* Runs on a prepared canvas, float32 [3,S,S] planes, normalised, all of it image (width = height = S). */
 SLN_API sln_status sln_engine_run_canvas(sln_engine* engine, const float* canvas, sln_result* result);
 
 typedef struct sln_engine_info {
   size_t struct_size;
-  const char* device; /* "cpu" */
-  const char* isa;    /* "avx512", "avx2", "sse4" */
+  const char* device; /* "cpu", "cuda" */
+  const char* isa;    /* "avx512", "avx2", "sse4"; of a GPU its architecture */
   int32_t threads;
   int32_t stage_count;
   int64_t arena_bytes;  /* activations */
-  int64_t weight_bytes; /* packed weights */
+  int64_t weight_bytes; /* packed weights, shared by the engines of a model */
+  int32_t flights;      /* images that may be under way */
 } sln_engine_info;
 SLN_API sln_status sln_engine_get_info(const sln_engine* engine, sln_engine_info* info);
 
@@ -156,21 +168,22 @@ typedef struct sln_stage_info {
   size_t struct_size;
   const char* name; /* preprocess, encoder, glm, rpn, proposals, roi_align, ilm, refine, decode; the networks arcnn and
                        arcnn-visible have mask instead of ilm and refine, and no glm; static */
-  double seconds;   /* wall time in the last run */
-  int64_t macs;     /* multiply-accumulates done in the last run */
+  double seconds;   /* of the image last collected, in the device's time, decode in the host's; 0 if it failed */
+  int64_t macs;     /* multiply-accumulates done for it */
 } sln_stage_info;
 SLN_API sln_status sln_engine_get_stage(const sln_engine* engine, int32_t index, sln_stage_info* info);
 
 typedef struct sln_tensor_info {
   size_t struct_size;
   const char* name;  /* owned by the engine */
-  const float* data; /* dense, row-major; owned by the engine, valid until its next run */
+  const float* data; /* dense, row-major; owned by the engine, valid until its next run or collect */
   int32_t rank;
   int64_t dims[4]; /* outermost first */
 } sln_tensor_info;
-/* Captured stage tensors of the last run (option "capture"), in order: canvas [3,S,S], features [C,S/4,S/4],
- * global_layers [K+1,S/4,S/4], rpn_objectness [A,g,g] (logits), rpn_deltas [4A,g,g], boxes [n,4], scores [n],
- * anchor_index [n] (as floats), instance_layers [n,K+1,P,P], layers [n,K+1,P,P], confidence [n,P,P], level [n,P,P].
+/* Captured stage tensors of the image last collected (option "capture"), in order: canvas [3,S,S],
+ * features [C,S/4,S/4], global_layers [K+1,S/4,S/4], rpn_objectness [A,g,g] (logits), rpn_deltas [4A,g,g], boxes [n,4],
+ * scores [n], anchor_index [n] (as floats), instance_layers [n,K+1,P,P], layers [n,K+1,P,P], confidence [n,P,P],
+ * level [n,P,P].
  * What a network does not predict is absent: arcnn and arcnn-visible have neither global_layers nor instance_layers.
  * An index beyond the last is SLN_ERROR_INVALID_ARGUMENT, so that a loop can end there. */
 SLN_API sln_status sln_engine_get_tensor(const sln_engine* engine, int32_t index, sln_tensor_info* info);

@@ -345,6 +345,62 @@ TEST_CASE("run_canvas equals run on the canvas that run made") {
   CHECK(same_bytes(run.tensors(), tensors));
 }
 
+TEST_CASE("Submit and collect give what run gives, and refuse what does not fit") {
+  Run run(2, true);
+  run.image(90, 60);
+  const std::string expected = run.text();
+  const auto tensors = run.tensors();
+  run.image(40, 40);
+  sln_engine_info info = {};
+  info.struct_size = sizeof info;
+  REQUIRE(sln_engine_get_info(run.engine, &info) == SLN_OK);
+  CHECK(info.flights == 1);
+
+  CHECK(sln_engine_collect(run.engine, run.result) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(std::string(sln_last_error()).find("expected an image under way, found none") != std::string::npos);
+  CHECK(sln_result_object_count(run.result) == 0);
+  std::vector<uint8_t> pixels = test_picture(90, 60);
+  REQUIRE(sln_engine_submit(run.engine, pixels.data(), 90, 60, 270) == SLN_OK);
+  CHECK(run.tensors() != tensors);  // of the image last collected
+  CHECK(sln_engine_submit(run.engine, pixels.data(), 90, 60, 270) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(std::string(sln_last_error()).find("collect one first") != std::string::npos);
+  CHECK(sln_engine_run(run.engine, pixels.data(), 90, 60, 270, run.result) == SLN_ERROR_INVALID_ARGUMENT);
+  std::fill(pixels.begin(), pixels.end(), uint8_t{3});
+  REQUIRE(sln_engine_collect(run.engine, run.result) == SLN_OK);
+  CHECK(run.text() == expected);
+  CHECK(same_bytes(run.tensors(), tensors));
+
+  CHECK(sln_engine_submit(nullptr, pixels.data(), 90, 60, 270) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_engine_submit(run.engine, nullptr, 90, 60, 270) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_engine_submit(run.engine, pixels.data(), 90, 60, 269) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_engine_submit(run.engine, pixels.data(), 0, 60, 270) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_engine_collect(run.engine, nullptr) == SLN_ERROR_INVALID_ARGUMENT);
+  CHECK(sln_engine_collect(nullptr, run.result) == SLN_ERROR_INVALID_ARGUMENT);
+}
+
+TEST_CASE("An engine works on with weights that another one packed, when that one and the model are gone") {
+  Run run;
+  run.image(90, 60);
+  const std::string expected = run.text();
+  sln_engine* other = nullptr;
+  REQUIRE(sln_engine_create(run.model, run.options, &other) == SLN_OK);
+  sln_engine_destroy(run.engine);
+  sln_model_destroy(run.model);
+  run.model = nullptr;
+  run.engine = other;
+  run.image(90, 60);
+  CHECK(run.text() == expected);
+}
+
+TEST_CASE("A library without CUDA says so") {
+  Run run;
+  REQUIRE(sln_options_set_string(run.options, "device", "cuda") == SLN_OK);
+  sln_engine* engine = nullptr;
+  CHECK(sln_engine_create(run.model, run.options, &engine) == SLN_ERROR_UNSUPPORTED);
+  CHECK(engine == nullptr);
+  CHECK(std::string(sln_last_error()) == "device cuda: expected a library built with CUDA, found one without");
+}
+
 TEST_CASE("Introspection") {
   Run run;
   sln_model_info model = {};
