@@ -49,10 +49,10 @@ class File {
 
   uint64_t bytes() const { return bytes_; }  // when it was opened
 
-  // Reads bytes [at, at + bytes) of the file and returns their CRC-32C. what: for the message where they are not there.
-  uint32_t read(uint64_t at, uint64_t bytes, void* to, const std::string& what) const {
+  // Reads bytes [at, at + bytes) of the file and returns their CRC-32C, continued from crc. what: for the message where
+  // they are not there.
+  uint32_t read(uint64_t at, uint64_t bytes, void* to, const std::string& what, uint32_t crc = 0) const {
     auto* next = static_cast<unsigned char*>(to);
-    uint32_t crc = 0;
     for (uint64_t done = 0; done < bytes;) {
       const auto piece = static_cast<size_t>(std::min(kPiece, bytes - done));
       const ssize_t got = ::pread(fd_, next, piece, static_cast<off_t>(at + done));
@@ -148,6 +148,13 @@ bool all_finite(const float* values, uint64_t count) {
   return wrong == 0;
 }
 
+// The first value that is not finite and which element it is, or "". first: the element that values begin with.
+std::string not_finite(const float* values, uint64_t count, uint64_t first) {
+  if (all_finite(values, count)) return "";
+  const float* wrong = std::find_if_not(values, values + count, [](float value) { return std::isfinite(value); });
+  return concat(*wrong, " at element ", first + static_cast<uint64_t>(wrong - values));
+}
+
 // Where a tensor stands in the file.
 struct Place {
   uint64_t at = 0;     // of its first byte, from the file's beginning
@@ -157,6 +164,18 @@ struct Place {
 
   uint64_t bytes() const { return count * (half ? 2 : 4); }
 };
+
+// Reads elements [first, first + count) as float32 into `to`. Returns the CRC of their bytes in the file, continued.
+uint32_t read_elements(const File& file, const std::string& name, const Place& place, uint64_t first, uint64_t count,
+                       float* to, uint32_t crc) {
+  const std::string what = "tensor " + name;
+  file.check_size(what);
+  const uint64_t size = place.half ? 2 : 4;
+  char* const bytes = reinterpret_cast<char*>(to) + (4 - size) * count;
+  crc = file.read(place.at + first * size, count * size, bytes, what, crc);
+  if (place.half) widen_in_place(to, count);
+  return crc;
+}
 
 }  // namespace
 
@@ -175,7 +194,8 @@ struct Blob::Impl {
   void read_table(const Json& header);
   Place read_entry(const Json& header, const TensorSpec& spec, uint64_t offset) const;
   void check_weights() const;
-  void read(const std::string& name, const Place& place, float* to, const char* otherwise) const;
+  void check_crc(const std::string& name, const Place& place, uint32_t found, const char* otherwise) const;
+  void check_finite(const std::string& name, const std::string& wrong) const;
   const std::string& need(const std::string& key) const;
   const Place& find(const std::string& name) const;
 };
@@ -282,30 +302,37 @@ Place Blob::Impl::read_entry(const Json& header, const TensorSpec& spec, uint64_
   return place;
 }
 
-// Reads every tensor once, in the file's order, so that a damaged file is refused at opening.
+// Reads every tensor once, in the file's order, so that a damaged file is refused at opening; a piece at a time, so
+// that it takes no memory. A CRC that does not fit is told first: the values of a damaged file say nothing.
 void Blob::Impl::check_weights() const {
-  uint64_t largest = 0;
-  for (const auto& entry : places) largest = std::max(largest, entry.second.count);
-  const std::unique_ptr<float[]> buffer(new float[static_cast<size_t>(largest)]);
-  for (const TensorSpec& spec : blob_tensors(config))
-    read(spec.name, find(spec.name), buffer.get(), "the weights are damaged");
+  constexpr uint64_t kPiece = 32 << 10;  // elements
+  std::vector<float> piece(kPiece);
+  for (const TensorSpec& spec : blob_tensors(config)) {
+    const Place& place = find(spec.name);
+    uint32_t crc = 0;
+    std::string wrong;
+    for (uint64_t first = 0; first < place.count; first += kPiece) {
+      const uint64_t count = std::min(kPiece, place.count - first);
+      crc = read_elements(*file, spec.name, place, first, count, piece.data(), crc);
+      if (wrong.empty()) wrong = not_finite(piece.data(), count, first);
+    }
+    check_crc(spec.name, place, crc, "the weights are damaged");
+    check_finite(spec.name, wrong);
+  }
 }
 
 // otherwise: what it means that the CRC does not fit.
-void Blob::Impl::read(const std::string& name, const Place& place, float* to, const char* otherwise) const {
-  const std::string what = "tensor " + name;
-  file->check_size(what);
-  const uint64_t bytes = place.bytes();
+void Blob::Impl::check_crc(const std::string& name, const Place& place, uint32_t found, const char* otherwise) const {
   char computed[9];
-  std::snprintf(computed, sizeof computed, "%08x",
-                file->read(place.at, bytes, reinterpret_cast<char*>(to) + (4 * place.count - bytes), what));
+  std::snprintf(computed, sizeof computed, "%08x", found);
   if (place.crc != computed)
-    fail(ErrorKind::kFormat, path, ": ", what, ": CRC-32C: expected ", place.crc, ", found ", computed, ": ",
+    fail(ErrorKind::kFormat, path, ": tensor ", name, ": CRC-32C: expected ", place.crc, ", found ", computed, ": ",
          otherwise);
-  if (place.half) widen_in_place(to, place.count);
-  if (all_finite(to, place.count)) return;
-  const float* wrong = std::find_if_not(to, to + place.count, [](float value) { return std::isfinite(value); });
-  fail(ErrorKind::kFormat, path, ": ", what, ": expected finite weights, found ", *wrong, " at element ", wrong - to);
+}
+
+// wrong: not_finite().
+void Blob::Impl::check_finite(const std::string& name, const std::string& wrong) const {
+  if (!wrong.empty()) fail(ErrorKind::kFormat, path, ": tensor ", name, ": expected finite weights, found ", wrong);
 }
 
 const Place& Blob::Impl::find(const std::string& name) const {
@@ -342,7 +369,10 @@ int64_t Blob::elements(const std::string& name) const {
 }
 
 void Blob::read(const std::string& name, float* to) const {
-  impl_->read(name, impl_->find(name), to, "the file was changed since it was opened");
+  const Place& place = impl_->find(name);
+  const uint32_t crc = read_elements(*impl_->file, name, place, 0, place.count, to, 0);
+  impl_->check_crc(name, place, crc, "the file was changed since it was opened");
+  impl_->check_finite(name, not_finite(to, place.count, 0));
 }
 
 }  // namespace sln

@@ -28,8 +28,7 @@ using Metadata = std::map<std::string, std::string>;
 
 // An open blob. Every byte of header and data is validated at opening against its own config's layer table (names,
 // shapes, order, no gap, no overlap, CRCs, finite values); what is kept is the table and the file's descriptor, no
-// weight and no mapping. Opening holds at most the largest tensor as float32 beside the header. Immutable: for any
-// thread.
+// weight and no mapping. Opening holds 128 KB beside the header. Immutable: for any thread.
 //
 // The file stays that of the opening where another is renamed over it. Where its own bytes change, read() says so.
 class Blob {

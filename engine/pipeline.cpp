@@ -146,7 +146,8 @@ FoundBlock Pipeline::sln_page(Page& page, const Image& photo) {
   const Boxes boxes = page.stage("proposals", proposals(page, layers.anchors, threshold, maps, found.at));
   RoiFeatures rois = page.stage("roi_align", roi_align(page, context, boxes, 1));
   features = Features();  // its memory serves the heads
-  const InstanceLayers instance = page.stage("ilm", ilm(page, layers.ilm, rois.map.view, rois.room(1)));
+  InstanceLayers instance = page.stage("ilm", ilm(page, layers.ilm, rois.map.view, rois.room(1)));
+  instance.probabilities = Map();  // only captures read them
   page.stage("refine", options_.refine ? refine(page, layers.refine, rois, instance, found.at)
                                        : unrefined(page, instance, found.at));
   return found;

@@ -15,9 +15,9 @@ FoundBlock Pipeline::arcnn_page(Page& page, const Image& photo) {
   FoundBlock found = take_found(page);
   const auto threshold = static_cast<float>(options_.score_threshold);
   const Boxes boxes = page.stage("proposals", proposals(page, layers.anchors, threshold, maps, found.at));
-  const RoiFeatures rois = page.stage("roi_align", roi_align(page, features.map.view, boxes, 0));
+  RoiFeatures rois = page.stage("roi_align", roi_align(page, features.map.view, boxes, 0));
   features = Features();  // its memory serves the head
-  page.stage("mask", mask_head(page, layers.mask, rois, found.at));
+  page.stage("mask", mask_head(page, layers.mask, std::move(rois), found.at));
   return found;
 }
 

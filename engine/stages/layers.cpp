@@ -21,7 +21,13 @@ class Packer {
  public:
   Packer(const Blob& blob, Device& device, void* block)
       : blob_(blob), device_(device), block_(static_cast<unsigned char*>(block)) {
-    for (const Layer& layer : layer_table(blob.config())) table_[layer.name] = layer;
+    int64_t largest = 0;
+    for (const Layer& layer : layer_table(blob.config())) {
+      table_[layer.name] = layer;
+      largest = std::max(largest, layer.weights());
+    }
+    // Once for all layers: growing with them would leave the heap in pieces as large.
+    if (block != nullptr) weight_.resize(static_cast<size_t>(largest));
   }
 
   Layers layers() {
@@ -57,11 +63,10 @@ class Packer {
     return device_.pack(desc, read(layer.name + ".weight", weight_), bias, to);
   }
 
-  // into grows to the largest tensor and is kept for the next one.
+  // into grows where it has to and is kept for the next layer.
   const float* read(const std::string& name, std::vector<float>& into) const {
     const auto count = static_cast<size_t>(blob_.elements(name));
-    if (into.size() < count) into = std::vector<float>();  // before there is a larger one
-    into.resize(std::max(into.size(), count));
+    if (into.size() < count) into.resize(count);
     blob_.read(name, into.data());
     return into.data();
   }

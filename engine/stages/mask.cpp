@@ -2,9 +2,10 @@
 
 namespace sln {
 
-SemDist mask_head(Context& context, const MaskLayers& layers, const RoiFeatures& rois, const Found& found) {
+SemDist mask_head(Context& context, const MaskLayers& layers, RoiFeatures rois, const Found& found) {
   const Config& config = context.config;
   Map logits = conv(context, layers.convs[0], rois.map.view);
+  rois = RoiFeatures();
   for (size_t i = 1; i < layers.convs.size(); ++i) logits = conv(context, layers.convs[i], logits.view);
   SemDist out = take_semdist(context, logits.view.batch, found);
   MaskPlanesOp op;

@@ -6,7 +6,8 @@
 
 namespace sln {
 
-// The planes in the form that decode reads: not this object, visible, hidden (see kernels/mask_planes.h).
-SemDist mask_head(Context& context, const MaskLayers& layers, const RoiFeatures& rois, const Found& found);
+// Takes the RoI features over and returns their memory as soon as the first convolution has read them. The planes are
+// in the form that decode reads: not this object, visible, hidden (see kernels/mask_planes.h).
+SemDist mask_head(Context& context, const MaskLayers& layers, RoiFeatures rois, const Found& found);
 
 }  // namespace sln
