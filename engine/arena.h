@@ -45,7 +45,7 @@ class Arena {
   // kGuard gives every buffer its own memory, poisoned at each take, so that sanitizers and poison see reads of another
   // buffer or of a former life. Chosen by SLN_ARENA=guard.
   enum class Mode { kPacked, kGuard };
-  // Memory is the device's, poison goes through the backend's queue; both outlive the arena.
+  // Memory is the device's, which outlives the arena; poison goes through the backend's queue, which take() needs.
   Arena(Mode mode, Device& device, Backend& backend) : mode_(mode), device_(device), backend_(backend) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;

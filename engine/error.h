@@ -1,4 +1,4 @@
-// The one exception type of engine, importer and apps. The C API turns it into a status and a text (sln.cpp).
+// The one exception type of engine, importer and evaluation. The C API turns it into a status and a text (sln.cpp).
 #pragma once
 
 #include <sstream>

@@ -1,5 +1,5 @@
-// Everything that a device computes for the network: the params structs of kernels/<op>.h, and nothing else. A device
-// that lacks one does not compile.
+// Everything that a device computes for the network: the structs of kernels/<op>.h, and nothing else. A device that
+// lacks one does not compile.
 #pragma once
 
 #include <type_traits>

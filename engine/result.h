@@ -1,4 +1,4 @@
-// What one run found, as plain data. decode fills it, sln.cpp hands it out.
+// What one run found, as plain data. decode fills it, sln_result.cpp hands it out.
 #pragma once
 
 #include <cstdint>

@@ -335,7 +335,7 @@ def compare_times(builds: List[Build], options) -> int:
 
 def compare_memory(builds: List[Build], options) -> int:
     print("MB (10^6 bytes) of a process that holds the model open and has run the image with each of its engines;\n"
-          "mapped files, the model's among them, are part of VmRSS and VmHWM.")
+          "mapped files, the model's too where a build maps it, are part of VmRSS and VmHWM.")
     for model in options.memory:
         with tempfile.TemporaryDirectory(prefix="compare-builds-") as top:
             canvas = save_canvas(builds[0], model, options.image, pathlib.Path(top) / "canvas.npy")

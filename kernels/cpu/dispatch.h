@@ -33,7 +33,7 @@
 //
 //   #if HWY_ONCE
 //   namespace sln::cpu {
-//   void run(const ScaleOp& op, void* scratch, ThreadPool& pool) {
+//   void run(const ScaleOp& op, void* /*scratch*/, ThreadPool& pool) {
 //     const auto range = SLN_SELECT(scale_range);
 //     pool.parallel_for(op.pixels, [&](int64_t begin, int64_t end, int) { range(op, begin, end); });
 //   }
@@ -44,12 +44,11 @@
 // - Everything between HWY_BEFORE_NAMESPACE and HWY_AFTER_NAMESPACE exists three times. Types and functions that do not
 //   depend on the target belong into a header or under HWY_ONCE.
 // - A lambda between the two needs HWY_ATTR after its parameters, or it is compiled for plain x86-64. Call the pool
-// from
 //   under HWY_ONCE, as above, and no lambda is needed.
 // - An inline function of kernels/math gets its caller's instruction set only where the compiler inlines it, so mark
 //   it as always inlined there, or std::fmaf is a call into libm (right, but slow).
-// - Where results must be the same bit for bit on AVX2 and AVX-512, do not let the number of lanes choose the order of
-// a sum.
+// - Where results must be the same bit for bit on AVX2 and AVX-512, do not let the number of lanes choose the order
+//   of a sum.
 #pragma once
 
 #include <hwy/detect_targets.h>
