@@ -8,14 +8,6 @@
 #include "engine/error.h"
 
 namespace sln {
-namespace {
-
-size_t round_up(size_t bytes) {
-  return (bytes + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
-}
-
-}  // namespace
-
 Buffer::~Buffer() {
   if (arena_ != nullptr) arena_->release(id_);
 }
@@ -29,10 +21,10 @@ void Buffer::swap(Buffer& other) noexcept {
 Buffer Arena::take(size_t bytes) {
   const size_t id = next_++;
   if (recording_) {
-    lifetimes_.push_back({round_up(bytes), event_++, -1});
+    lifetimes_.push_back({aligned(bytes), event_++, -1});
     return {this, static_cast<int>(id), reinterpret_cast<void*>(kAlignment * next_)};
   }
-  if (id >= lifetimes_.size() || round_up(bytes) > lifetimes_[id].bytes)
+  if (id >= lifetimes_.size() || aligned(bytes) > lifetimes_[id].bytes)
     fail(ErrorKind::kInternal, "arena: buffer ", id, " of ", bytes, " bytes was not planned so");
   if (mode_ == Mode::kPacked)
     return {this, static_cast<int>(id), static_cast<unsigned char*>(blocks_[0].data()) + offsets_[id]};

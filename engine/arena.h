@@ -40,8 +40,6 @@ class Buffer {
 
 class Arena {
  public:
-  static constexpr size_t kAlignment = 64;  // bytes
-
   // kGuard gives every buffer its own memory, poisoned at each take, so that sanitizers and poison see reads of another
   // buffer or of a former life. Chosen by SLN_ARENA=guard.
   enum class Mode { kPacked, kGuard };

@@ -21,11 +21,12 @@ class Backend {
   // Images that may be under way, each with a number in [0, flights()).
   virtual int flights() const = 0;
   // Brings the block to the host as it is after the ops so far, for wait(flight).
-  virtual void fetch(int flight, const void* block, size_t bytes) = 0;
+  virtual void fetch(int flight, void* block, size_t bytes) = 0;
   // Waits until the flight's block is here, and returns it; valid until the flight's next fetch(). The only place where
   // the host waits for an image.
-  virtual const void* wait(int flight) = 0;
-  // Notes when what was enqueued so far is done; moments are counted from 0.
+  virtual void* wait(int flight) = 0;
+  // Notes when what was enqueued so far is done; moment in [0, kMoments).
+  static constexpr int kMoments = 64;
   virtual void mark(int flight, int moment) = 0;
   // Between two moments of a flight that was waited for.
   virtual double seconds(int flight, int from, int to) = 0;

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <new>
 #include <stdexcept>
-#include <vector>
 
 #include "engine/backend.h"
 #include "engine/device.h"
@@ -15,8 +14,6 @@
 
 namespace sln {
 namespace {
-
-constexpr size_t kAlignment = 64;  // bytes
 
 class CpuBackend final : public Backend {
  public:
@@ -31,16 +28,11 @@ class CpuBackend final : public Backend {
   void poison(void* memory, size_t bytes) override { std::memset(memory, 0xFF, bytes); }
 
   int flights() const override { return 1; }
-  void fetch(int /*flight*/, const void* block, size_t /*bytes*/) override { block_ = block; }
-  const void* wait(int /*flight*/) override { return block_; }
-  void mark(int /*flight*/, int moment) override {
-    const auto index = static_cast<size_t>(moment);
-    if (index >= moments_.size()) moments_.resize(index + 1);
-    moments_[index] = Clock::now();
-  }
+  void fetch(int /*flight*/, void* block, size_t /*bytes*/) override { block_ = block; }
+  void* wait(int /*flight*/) override { return block_; }
+  void mark(int /*flight*/, int moment) override { moments_[moment] = Clock::now(); }
   double seconds(int /*flight*/, int from, int to) override {
-    return std::chrono::duration<double>(moments_[static_cast<size_t>(to)] - moments_[static_cast<size_t>(from)])
-        .count();
+    return std::chrono::duration<double>(moments_[to] - moments_[from]).count();
   }
   void read(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
 
@@ -49,8 +41,8 @@ class CpuBackend final : public Backend {
  private:
   using Clock = std::chrono::steady_clock;
   cpu::ThreadPool& pool_;
-  const void* block_ = nullptr;
-  std::vector<Clock::time_point> moments_;
+  void* block_ = nullptr;
+  Clock::time_point moments_[kMoments];
 };
 
 class CpuDevice final : public Device {
@@ -59,8 +51,7 @@ class CpuDevice final : public Device {
   const char* isa() const override { return cpu::isa_name(cpu::isa()); }
 
   void* allocate(size_t bytes) override {
-    const size_t whole = (std::max<size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-    void* memory = std::aligned_alloc(kAlignment, whole);
+    void* memory = std::aligned_alloc(kAlignment, aligned(std::max<size_t>(bytes, 1)));
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
   }

@@ -67,8 +67,4 @@ uint32_t crc32c(const void* data, size_t bytes, uint32_t crc = 0);
 // The same without the processor's instruction: what crc32c() does where there is none.
 uint32_t crc32c_by_tables(const void* data, size_t bytes, uint32_t crc = 0);
 
-// Writes tensors of any name as a plain .safetensors file (float32), atomically as above. Used for dumps; the C API's
-// introspection exports it.
-void write_safetensors(const std::string& path, const Metadata& metadata, const std::vector<Tensor>& tensors);
-
 }  // namespace sln

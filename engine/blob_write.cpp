@@ -89,12 +89,6 @@ void check_tensors(const std::string& path, const Config& config, const std::vec
 
 }  // namespace
 
-void write_safetensors(const std::string& path, const Metadata& metadata, const std::vector<Tensor>& tensors) {
-  std::vector<Stored> stored;
-  for (const Tensor& tensor : tensors) stored.push_back({&tensor, {}});
-  write_file(path, header_bytes(metadata, stored), stored);
-}
-
 void write_blob(const std::string& path, const Metadata& metadata, const std::vector<Tensor>& tensors) {
   for (const char* key : {"config", "weights", "source_sha256"})
     if (metadata.count(key) == 0) fail(ErrorKind::kInternal, path, ": metadata needs '", key, "'");

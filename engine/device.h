@@ -19,13 +19,16 @@ class Device {
   virtual const char* name() const = 0;  // "cpu"
   virtual const char* isa() const = 0;   // instruction set or architecture in use
 
+  // Devices of one id share memory and layouts, and so packed weights: "cpu avx512", "cuda:0 sm_61".
+  virtual std::string id() const { return std::string(name()) + " " + isa(); }
+
   // Memory of the device, 64-byte aligned. Throws Error(kOutOfMemory) or std::bad_alloc.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) noexcept = 0;
   // Copies from the host, and returns when that is done.
   virtual void upload(void* to, const void* from, size_t bytes) = 0;
 
-  // Weights in the device's own layout. They depend on name() and isa() alone. weights and bias lie on the host, `to`
+  // Weights in the device's own layout. weights and bias lie on the host, `to`
   // (packed_bytes(desc)) on the device; bias may be null.
   virtual size_t packed_bytes(const ConvDesc& desc) const = 0;
   virtual size_t packed_bytes(const DepthwiseDesc& desc) const = 0;

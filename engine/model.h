@@ -17,7 +17,7 @@ class Model {
   explicit Model(std::shared_ptr<const Blob> blob) : blob_(std::move(blob)) {}
   const Blob& blob() const { return *blob_; }
 
-  // The layers packed for the device's name and instruction set: once, by the first engine that asks. Engines that ask
+  // The layers packed for a device, by its id: once, by the first engine that asks. Engines that ask
   // meanwhile wait for it, those of other devices do not, and the last one to let go frees the memory.
   std::shared_ptr<const PackedLayers> packed_for(std::shared_ptr<Device> device) const;
 
@@ -28,7 +28,7 @@ class Model {
   };
   std::shared_ptr<const Blob> blob_;
   mutable std::mutex mutex_;
-  mutable std::map<std::string, Slot> slots_;  // by name and instruction set; an element stays where it is
+  mutable std::map<std::string, Slot> slots_;  // by the device's id; an element stays where it is
 };
 
 }  // namespace sln

@@ -86,7 +86,7 @@ void Pipeline::forward(const Image& image, Flight& flight) {
   scaled_size(config_.side, image.width, image.height, flight.scaled_w, flight.scaled_h);
   arena_.rewind();
   Page page({config_, *backend_, arena_}, flight, options_.capture);
-  const FoundBlock found = page_of(page, image);
+  FoundBlock found = page_of(page, image);
   backend_->fetch(flight.number, found.memory.data(), found_bytes(config_));
 }
 
@@ -98,7 +98,7 @@ void Pipeline::collect(Result& result) {
   for (StageTime& stage : stages_) stage = {stage.name, 0, 0};
   captured_.clear();
   if (flight.error) std::rethrow_exception(std::exchange(flight.error, nullptr));
-  const Found found = found_at(config_, const_cast<void*>(backend_->wait(flight.number)));
+  const Found found = found_at(config_, backend_->wait(flight.number));
   const Clock::time_point begin = Clock::now();
   decode(decode_input(config_, flight, found, options_.decode), decode_workspace_, pool_, result);
   tell_times(flight, *found.count, std::chrono::duration<double>(Clock::now() - begin).count());

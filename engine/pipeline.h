@@ -51,7 +51,7 @@ class Pipeline {
 
   const Config& config() const { return config_; }
   const Device& device() const { return *packed_->device; }
-  Backend& backend() { return *backend_; }
+  double measure_peak_flops() const { return backend_->measure_peak_flops(); }
   int threads() const { return pool_.threads(); }
   int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes()); }
   int64_t packed_bytes() const { return static_cast<int64_t>(packed_->memory.bytes()); }

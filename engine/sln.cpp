@@ -278,6 +278,6 @@ sln_status sln_engine_measure_peak(const sln_engine* engine, double* flops_per_s
   return guarded([&] {
     need(engine, "sln_engine_measure_peak", "engine");
     need(flops_per_second, "sln_engine_measure_peak", "flops_per_second");
-    *flops_per_second = engine->pipeline->backend().measure_peak_flops();
+    *flops_per_second = engine->pipeline->measure_peak_flops();
   });
 }

@@ -82,7 +82,7 @@ TEST_CASE("A planned run gives the recorded places, again and again") {
   REQUIRE(std::memcmp(first, second, sizeof first) == 0);
   REQUIRE(first[2] == first[0]);
   REQUIRE(first[1] != first[0]);
-  for (const float* place : first) REQUIRE(reinterpret_cast<uintptr_t>(place) % Arena::kAlignment == 0);
+  for (const float* place : first) REQUIRE(reinterpret_cast<uintptr_t>(place) % sln::kAlignment == 0);
 }
 
 TEST_CASE("A take that was not planned is an error") {

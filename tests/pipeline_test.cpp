@@ -177,6 +177,22 @@ TEST_CASE("An image that fails is told by its own collect, and those beside it a
   }
 }
 
+TEST_CASE("A device that fails while it is waited for fails that image alone") {
+  const sln::Model model = small_model();
+  const std::vector<Photo> photos = {{90, 60, 1}, {64, 64, 3}};
+  const std::vector<std::string> expected = expected_texts(model, photos);
+  auto state = std::make_shared<QueuedState>();
+  Pipeline queued(model, options_of(), std::make_shared<QueuedDevice>(state));
+  queued.submit(photos[0].image());
+  queued.submit(photos[1].image());
+  state->fail_at_wait = 0;
+  Result result;
+  CHECK_THROWS_WITH(queued.collect(result), "the device was made to fail");
+  for (const auto& stage : queued.stages()) CHECK((stage.seconds == 0 && stage.macs == 0));
+  queued.collect(result);
+  CHECK(text_of(result) == expected[1]);
+}
+
 TEST_CASE("Captures and stage times belong to the image last collected, and a capture means one flight") {
   const sln::Model model = small_model();
   const Photo first(90, 60, 1), second(64, 64, 2);

@@ -10,7 +10,7 @@ class Cutter {
   template <typename T>
   void cut(T*& array, size_t count) {
     array = block_ == nullptr ? nullptr : reinterpret_cast<T*>(block_ + bytes_);
-    bytes_ += (count * sizeof(T) + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
+    bytes_ += aligned(count * sizeof(T));
   }
   size_t bytes() const { return bytes_; }
 

@@ -12,10 +12,6 @@
 namespace sln {
 namespace {
 
-size_t round_up(size_t bytes) {
-  return (bytes + 63) / 64 * 64;
-}
-
 // Walks through the layers. Without memory it only counts the bytes; with a block of so many it packs.
 class Packer {
  public:
@@ -51,7 +47,7 @@ class Packer {
   // The next piece of the block.
   void* take(size_t bytes) {
     void* place = block_ == nullptr ? nullptr : block_ + bytes_;
-    bytes_ += round_up(bytes);
+    bytes_ += aligned(bytes);
     return place;
   }
 

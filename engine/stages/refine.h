@@ -9,7 +9,7 @@ namespace sln {
 struct SemDist {
   float* layers = nullptr;      // (n, K+1, P, P) probabilities, in the memory of what is found
   float* confidence = nullptr;  // (n, P, P) C, likewise
-  Buffer level;                 // (n, P, P) uint8, L
+  Buffer level;                 // (n, P, P) uint8, L; only captures read it
   Items items;                  // n
 };
 

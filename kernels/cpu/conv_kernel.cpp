@@ -87,21 +87,21 @@ HWY_INLINE void copy_small_taps(const float* HWY_RESTRICT from, int64_t step, in
 // Copies the floats [begin, end) of one pixel's window.
 void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_t end, float* HWY_RESTRICT to) {
   const ConvOp& p = job.op;
-  const int64_t channels = job.op.desc.in_channels;
-  const int64_t kernel = job.op.desc.kernel;
-  const int64_t y0 = pixel.y * job.op.desc.stride - job.op.desc.pad;
-  const int64_t x0 = pixel.x * job.op.desc.stride - job.op.desc.pad;
+  const int64_t channels = p.desc.in_channels;
+  const int64_t kernel = p.desc.kernel;
+  const int64_t y0 = pixel.y * p.desc.stride - p.desc.pad;
+  const int64_t x0 = pixel.x * p.desc.stride - p.desc.pad;
   const float* map = p.src + pixel.item * p.in_h * p.in_w * p.src_stride;
-  const int64_t ahead = int64_t{kConvMaxRows} * job.op.desc.stride * p.src_stride;
-  const int64_t step = int64_t{job.op.desc.dilation} * p.src_stride;
+  const int64_t ahead = int64_t{kConvMaxRows} * p.desc.stride * p.src_stride;
+  const int64_t step = int64_t{p.desc.dilation} * p.src_stride;
   const bool small = channels <= 4 && p.src_stride >= 4;
-  const bool row_inside = x0 >= 0 && x0 + (kernel - 1) * job.op.desc.dilation < p.in_w;
+  const bool row_inside = x0 >= 0 && x0 + (kernel - 1) * p.desc.dilation < p.in_w;
   const int64_t first = begin / channels;
   int64_t c = begin - first * channels;
   int64_t s = first % kernel;
-  int64_t y = y0 + first / kernel * job.op.desc.dilation;
+  int64_t y = y0 + first / kernel * p.desc.dilation;
   while (begin < end) {
-    const int64_t x = x0 + s * job.op.desc.dilation;
+    const int64_t x = x0 + s * p.desc.dilation;
     const bool inside = y >= 0 && y < p.in_h && x >= 0 && x < p.in_w;
     const float* from = inside ? map + (y * p.in_w + x) * p.src_stride + c : nullptr;
     int64_t count = std::min(channels - c, end - begin);
@@ -121,7 +121,7 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
     s += taps;
     if (s == kernel) {
       s = 0;
-      y += job.op.desc.dilation;
+      y += p.desc.dilation;
     }
   }
 }
@@ -130,16 +130,16 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
 // (tap, kConvMaxRows). Rows after the last pixel point at zeros.
 void point_block(const ConvJob& job, int64_t first, int64_t count, const float* zeros, const float** rows) {
   const ConvOp& p = job.op;
-  const int kernel = job.op.desc.kernel;
+  const int kernel = p.desc.kernel;
   std::fill_n(rows, int64_t{kConvMaxRows} * kernel * kernel, zeros);
   Pixel pixel = pixel_at(p, first);
   for (int64_t row = 0; row < count; ++row, next(p, pixel)) {
     const float* map = p.src + pixel.item * p.in_h * p.in_w * p.src_stride;
     const float** to = rows + row;
-    int64_t y = pixel.y * job.op.desc.stride - job.op.desc.pad;
-    for (int r = 0; r < kernel; ++r, y += job.op.desc.dilation) {
-      int64_t x = pixel.x * job.op.desc.stride - job.op.desc.pad;
-      for (int s = 0; s < kernel; ++s, x += job.op.desc.dilation, to += kConvMaxRows) {
+    int64_t y = pixel.y * p.desc.stride - p.desc.pad;
+    for (int r = 0; r < kernel; ++r, y += p.desc.dilation) {
+      int64_t x = pixel.x * p.desc.stride - p.desc.pad;
+      for (int s = 0; s < kernel; ++s, x += p.desc.dilation, to += kConvMaxRows) {
         if (y >= 0 && y < p.in_h && x >= 0 && x < p.in_w) *to = map + (y * p.in_w + x) * p.src_stride;
       }
     }
@@ -316,11 +316,11 @@ HWY_INLINE Finish make_finish(const ConvJob& job, int64_t pixel, int64_t rows, i
   f.residual_stride = p.residual_stride;
   f.dst = p.dst + pixel * p.dst_stride + channel;
   f.dst_stride = p.dst_stride;
-  f.activation = job.op.desc.activation;
+  f.activation = p.desc.activation;
   f.stream = job.plan.stream;
   f.rows = rows;
-  f.channels = std::min<int64_t>(width, job.op.desc.out_channels - channel);
-  f.written = panel < job.panels.count - 1 ? width : (job.op.desc.out_channels + 15) / 16 * 16 - channel;
+  f.channels = std::min<int64_t>(width, p.desc.out_channels - channel);
+  f.written = panel < job.panels.count - 1 ? width : ceil16(p.desc.out_channels) - channel;
   return f;
 }
 

@@ -70,14 +70,14 @@ HWY_INLINE void turn_pixels(const float* const* pixels, int64_t channels, int64_
 // All that the patch's windows see, 0 outside of the map.
 void turn_patch(const ConvJob& job, const Patch& patch, Scratch& scratch) {
   const ConvOp& p = job.op;
-  const int64_t channels = job.op.desc.in_channels;
-  const int64_t kernel = job.op.desc.kernel;
-  const int64_t left = patch.x - job.op.desc.pad;
+  const int64_t channels = p.desc.in_channels;
+  const int64_t kernel = p.desc.kernel;
+  const int64_t left = patch.x - p.desc.pad;
   // Up to the last column that a vector of outputs reads.
   const int64_t width = (patch.columns + kLanes - 1) / kLanes * kLanes + kernel - 1;
   float* to = scratch.patch;
   for (int64_t r = 0; r < patch.rows + kernel - 1; ++r, to += channels * kConvPatchStride) {
-    const int64_t y = patch.y - job.op.desc.pad + r;
+    const int64_t y = patch.y - p.desc.pad + r;
     const bool inside = y >= 0 && y < p.in_h;
     const float* row = inside ? p.src + (patch.item * p.in_h + y) * p.in_w * p.src_stride : nullptr;
     for (int64_t column = 0; column < width; column += 4) {
@@ -141,7 +141,7 @@ constexpr MultiplyRow kMultiplyRow[kConvPlanarChannels] = {multiply_row<1>, mult
 void finish_row(const ConvJob& job, int64_t first, int64_t columns, const float* HWY_RESTRICT sums) {
   const hn::CappedTag<float, 1> d;
   const ConvOp& p = job.op;
-  const int64_t channels = job.op.desc.out_channels;
+  const int64_t channels = p.desc.out_channels;
   for (int64_t x = 0; x < columns; ++x, ++sums) {
     const float* residual = p.residual == nullptr ? nullptr : p.residual + (first + x) * p.residual_stride;
     float* dst = p.dst + (first + x) * p.dst_stride;
@@ -149,7 +149,7 @@ void finish_row(const ConvJob& job, int64_t first, int64_t columns, const float*
       float sum = sums[c * kConvPatchWidth];
       if (job.op.weights.bias != nullptr) sum += job.op.weights.bias[c];
       if (residual != nullptr) sum += residual[c];
-      dst[c] = hn::GetLane(activate(d, job.op.desc.activation, hn::Set(d, sum)));
+      dst[c] = hn::GetLane(activate(d, p.desc.activation, hn::Set(d, sum)));
     }
     std::fill(dst + channels, dst + 16, 0.0f);  // ceil16(out_channels) are written
   }
@@ -159,10 +159,10 @@ void finish_row(const ConvJob& job, int64_t first, int64_t columns, const float*
 void planar_part(const ConvJob& job, const ConvPart& part) {
   Scratch scratch;
   const ConvOp& p = job.op;
-  const int64_t row_floats = int64_t{job.op.desc.in_channels} * kConvPatchStride;
-  const int64_t most = kConvScratchFloats / row_floats - (job.op.desc.kernel - 1);
-  std::fill_n(scratch.zeros, job.op.desc.in_channels, 0.0f);
-  const MultiplyRow multiply_one = kMultiplyRow[job.op.desc.out_channels - 1];
+  const int64_t row_floats = int64_t{p.desc.in_channels} * kConvPatchStride;
+  const int64_t most = kConvScratchFloats / row_floats - (p.desc.kernel - 1);
+  std::fill_n(scratch.zeros, p.desc.in_channels, 0.0f);
+  const MultiplyRow multiply_one = kMultiplyRow[p.desc.out_channels - 1];
   const int64_t last = part.end / p.out_w;
   for (int64_t row = part.begin / p.out_w; row < last;) {
     Patch patch;

@@ -34,8 +34,8 @@ struct Taps {
 
   void point(const DepthwiseJob& job, int64_t y, int64_t x) {
     const DepthwiseOp& p = job.op;
-    const int64_t top = y * kStride - job.op.desc.pad;
-    const int64_t left = x * kStride - job.op.desc.pad;
+    const int64_t top = y * kStride - p.desc.pad;
+    const int64_t left = x * kStride - p.desc.pad;
     const int64_t first = std::clamp<int64_t>(-left, 0, kColumns);             // columns before it are outside
     const int64_t last = std::clamp<int64_t>(p.in_w - left, first, kColumns);  // and from it on
     for (int64_t r = 0; r < kKernel; ++r) {
@@ -94,7 +94,7 @@ HWY_INLINE void run_pass(const DepthwiseJob& job, int64_t y, int64_t x) {
     }
     for (int i = 0; i < kOutputs; ++i) {
       if (job.op.weights.bias != nullptr) sum[i] = hn::Add(sum[i], hn::Load(d, job.op.weights.bias + c));
-      hn::StoreU(activate(d, job.op.desc.activation, sum[i]), d, dst + i * p.dst_stride + c);
+      hn::StoreU(activate(d, p.desc.activation, sum[i]), d, dst + i * p.dst_stride + c);
     }
   }
 }

@@ -54,13 +54,8 @@ namespace {
 // An anchor's place in the order "logit descending, index ascending" as one integer, ascending.
 using Key = uint64_t;
 
-constexpr size_t kLanes = 16;      // kept boxes are padded to a multiple of it
-constexpr int kPlanes = 5;         // x0, y0, x1, y1, area
-constexpr size_t kAlignment = 64;  // bytes
-
-size_t round_up(size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
+constexpr size_t kLanes = 16;  // kept boxes are padded to a multiple of it
+constexpr int kPlanes = 5;     // x0, y0, x1, y1, area
 
 // NaN logits come after all others, -0 equals +0.
 Key make_key(float logit, uint32_t index) {
@@ -113,7 +108,7 @@ Scratch cut(void* memory, size_t anchors, int pre_nms) {
   char* bytes = static_cast<char*>(memory);
   w.capacity = kept_capacity(anchors, pre_nms);
   w.keys = static_cast<Key*>(memory);
-  w.planes = reinterpret_cast<float*>(bytes + round_up(anchors * sizeof(Key)));
+  w.planes = reinterpret_cast<float*>(bytes + aligned(anchors * sizeof(Key)));
   w.index = reinterpret_cast<int32_t*>(w.planes + kPlanes * w.capacity);
   return w;
 }
@@ -163,7 +158,7 @@ int32_t write_boxes(const ProposalsOp& p, const Scratch& w, int kept) {
 
 size_t scratch_bytes(const ProposalsOp& op, int /*threads*/) {
   const size_t anchors = static_cast<size_t>(op.anchor_count());
-  return round_up(anchors * sizeof(Key)) +
+  return aligned(anchors * sizeof(Key)) +
          (kPlanes * sizeof(float) + sizeof(int32_t)) * kept_capacity(anchors, op.pre_nms);
 }
 

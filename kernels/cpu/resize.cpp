@@ -140,11 +140,8 @@ HWY_AFTER_NAMESPACE();
 namespace sln::cpu {
 namespace {
 
-size_t round_up(size_t bytes) {
-  return (bytes + 63) / 64 * 64;
-}
 size_t table_bytes(int side) {
-  return round_up(static_cast<size_t>(side) * sizeof(TriangleTaps));
+  return aligned(static_cast<size_t>(side) * sizeof(TriangleTaps));
 }
 size_t filtered_floats(int side) {
   return static_cast<size_t>(side) * kCanvasChannels * kRowBlock;

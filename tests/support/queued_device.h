@@ -20,10 +20,11 @@ namespace sln_test {
 // What tests see of the queues of a device.
 struct QueuedState {
   int flights = 2;
-  int fail_at = -1;  // the op that throws when it is enqueued, counted from 0 over the device's life; -1: none
-  int enqueued = 0;  // ops so far
-  int waits = 0;     // calls of wait()
-  int reads = 0;     // calls of read()
+  int fail_at = -1;       // the op that throws when it is enqueued, counted from 0 over the device's life; -1: none
+  int fail_at_wait = -1;  // the wait() that throws, likewise
+  int enqueued = 0;       // ops so far
+  int waits = 0;          // calls of wait()
+  int reads = 0;          // calls of read()
   std::atomic<int> packed{0};    // layers packed
   std::atomic<int64_t> live{0};  // blocks of memory that are allocated
   size_t pending = 0;            // entries of the queue that wait
@@ -46,7 +47,7 @@ class QueuedBackend final : public sln::Backend {
     enqueue([this, memory, bytes] { cpu_->poison(memory, bytes); });
   }
   int flights() const override { return state_->flights; }
-  void fetch(int flight, const void* block, size_t bytes) override {
+  void fetch(int flight, void* block, size_t bytes) override {
     enqueue([this, flight, block, bytes] {
       auto& to = blocks_[static_cast<size_t>(flight)];
       to.resize(bytes / sizeof(double));  // aligned for what lies in it
@@ -54,19 +55,19 @@ class QueuedBackend final : public sln::Backend {
     });
     ends_.push_back(done_ + queue_.size());
   }
-  const void* wait(int flight) override {
-    ++state_->waits;
+  void* wait(int flight) override {
     const size_t end = ends_.front();
     ends_.pop_front();
     while (done_ < end) step();
+    if (state_->waits++ == state_->fail_at_wait) throw std::runtime_error("the device was made to fail");
     return blocks_[static_cast<size_t>(flight)].data();
   }
   void mark(int flight, int moment) override {
     // The moments of each flight are the CPU's of a range of its own.
-    enqueue([this, flight, moment] { cpu_->mark(0, 100 * flight + moment); });
+    enqueue([this, flight, moment] { cpu_->mark(0, kMoments / 2 * flight + moment); });
   }
   double seconds(int flight, int from, int to) override {
-    return cpu_->seconds(0, 100 * flight + from, 100 * flight + to);
+    return cpu_->seconds(0, kMoments / 2 * flight + from, kMoments / 2 * flight + to);
   }
   void read(void* to, const void* from, size_t bytes) override {
     ++state_->reads;
