@@ -1,0 +1,41 @@
+// Four channels at a time of maps whose pixels need not be aligned, and need not have four more channels.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cuda/device_api.cuh"
+
+namespace sln::cuda {
+
+// True where channel 4k of every pixel is aligned as a float4. stride: floats from pixel to pixel.
+__device__ __forceinline__ bool has_quads(const float* map, int stride) {
+  return (reinterpret_cast<uintptr_t>(map) | static_cast<uintptr_t>(stride) * sizeof(float)) % sizeof(float4) == 0;
+}
+
+// Reads at most `left` floats, the rest of the quad is 0. quads: `from` is aligned as a float4.
+__device__ __forceinline__ float4 load_quad(const float* from, int left, bool quads) {
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (left >= 4 && quads) {
+    v = vec<float4>(from)[0];
+  } else {
+    if (left > 0) v.x = from[0];
+    if (left > 1) v.y = from[1];
+    if (left > 2) v.z = from[2];
+    if (left > 3) v.w = from[3];
+  }
+  return v;
+}
+
+// Writes at most `left` floats.
+__device__ __forceinline__ void store_quad(float* to, const float4& v, int left, bool quads) {
+  if (left >= 4 && quads) {
+    vec<float4>(to)[0] = v;
+  } else {
+    if (left > 0) to[0] = v.x;
+    if (left > 1) to[1] = v.y;
+    if (left > 2) to[2] = v.z;
+    if (left > 3) to[3] = v.w;
+  }
+}
+
+}  // namespace sln::cuda
