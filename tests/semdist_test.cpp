@@ -6,11 +6,11 @@
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/isa.h"
-#include "kernels/math/activation.h"
 #include "kernels/math/semdist.h"
 #include "tests/naive/semdist.h"
 #include "tests/support/op_buffers.h"
 #include "tests/support/padded.h"
+#include "tests/support/softmax_cases.h"
 
 namespace {
 
@@ -19,20 +19,6 @@ constexpr double kTolerance = 5e-7;  // of probabilities
 std::vector<double> pixel_of(const std::vector<float>& dense, size_t pixel, int channels) {
   const auto first = dense.begin() + static_cast<ptrdiff_t>(pixel) * channels;
   return {first, first + channels};
-}
-
-// Softmax of one pixel by the scalar maths: largest logit, exp, sum in channel order.
-std::vector<float> scalar_softmax(const float* logits, int channels) {
-  float largest = logits[0];
-  for (int c = 1; c < channels; ++c) largest = std::max(largest, logits[c]);
-  std::vector<float> p;
-  float sum = 0;
-  for (int c = 0; c < channels; ++c) {
-    p.push_back(sln::exp(logits[c] - largest));
-    sum += p.back();
-  }
-  for (float& value : p) value /= sum;
-  return p;
 }
 
 bool has_fma() {
@@ -65,8 +51,9 @@ SoftmaxResult run_softmax(const std::vector<float>& src, int64_t pixels, int src
   return {dst.values(), semdist.values()};
 }
 
-void check_softmax(int64_t pixels, int channels, int src_stride, int dst_stride, int zero_pad, int semdist_stride) {
-  INFO(pixels << " pixels, " << channels << " channels, strides " << src_stride << ", " << dst_stride);
+void check_softmax(const sln_test::SoftmaxCase& c) {
+  CAPTURE(c);
+  const auto [pixels, channels, src_stride, dst_stride, zero_pad, semdist_stride] = c;
   sln_test::Random random(static_cast<uint32_t>(pixels * 20 + channels));
   const std::vector<float> dense = random.vector(static_cast<size_t>(pixels) * channels, -12, 12);
   const std::vector<float> src = sln_test::with_stride(dense, channels, src_stride);
@@ -75,7 +62,7 @@ void check_softmax(int64_t pixels, int channels, int src_stride, int dst_stride,
   bool padding_right = true, equal = true;
   for (size_t i = 0; i < static_cast<size_t>(pixels); ++i) {
     const std::vector<double> p = sln_naive::softmax(pixel_of(dense, i, channels));
-    const std::vector<float> scalar = scalar_softmax(&dense[i * channels], channels);
+    const std::vector<float> scalar = sln_test::scalar_softmax(&dense[i * channels], channels);
     float scalar_semdist = 0;
     for (int c = 0; c < dst_stride; ++c) {
       const float value = out.dst[i * dst_stride + c];
@@ -147,7 +134,7 @@ void check_refine(int rois, int side, int channels, int stride) {
     for (int c = 0; c < channels; ++c) sum.push_back(ilm[i * channels + c] + residual[i * channels + c]);
     const std::vector<double> logits(sum.begin(), sum.end());
     const std::vector<double> p = sln_naive::softmax(logits);
-    const std::vector<float> scalar = scalar_softmax(sum.data(), channels);
+    const std::vector<float> scalar = sln_test::scalar_softmax(sum.data(), channels);
     const size_t roi = i / pixels_per_roi, cell = i % pixels_per_roi;
     for (int c = 0; c < channels; ++c) {
       const float value = out.layers[(roi * channels + c) * pixels_per_roi + cell];
@@ -174,14 +161,7 @@ void check_refine(int rois, int side, int channels, int stride) {
 }  // namespace
 
 TEST_CASE("softmax agrees with its definition and with the scalar maths") {
-  for (const int64_t pixels : {0, 1, 3, 15, 16, 17, 100, 1000}) {
-    check_softmax(pixels, 5, 16, 16, 11, 0);
-    check_softmax(pixels, 5, 5, 7, 0, 1);
-  }
-  for (const int channels : {1, 2, 9, 16}) {
-    check_softmax(77, channels, 16, 272, 16 - channels, 3);
-    check_softmax(77, channels, channels, channels + 2, 1, 0);
-  }
+  for (const sln_test::SoftmaxCase& c : sln_test::softmax_cases()) check_softmax(c);
 }
 
 TEST_CASE("softmax of extreme logits stays finite") {
