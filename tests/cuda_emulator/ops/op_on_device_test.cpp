@@ -1,0 +1,104 @@
+// The harness itself: that it sees what a kernel must not do. Device memory of the emulator is read and written here
+// without a kernel.
+#include "tests/support/op_on_device.h"
+
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <vector>
+
+#include "emulator/control.h"
+
+namespace sln_test {
+namespace {
+
+// Reads rows of 3 floats and writes rows of 2 floats and bytes.
+struct TestOp {
+  const float* src = nullptr;
+  float* dst = nullptr;
+  uint8_t* flags = nullptr;
+  sln::Items items;
+};
+
+template <typename Visit>
+void each_buffer(TestOp& op, const Visit& visit) {
+  visit_used(op.items, visit);
+  visit(op.src, sln::Rows{op.items, 2, 3, 4});
+  visit(op.dst, sln::Rows{op.items, 2, 2, 5});
+  if (op.flags != nullptr) visit(op.flags, sln::Rows{op.items, 1, 1, 1});
+}
+
+struct Buffers {
+  std::vector<float> src = std::vector<float>(23, 1.0f);  // 6 rows of 3 floats, 4 apart
+  std::vector<float> dst = std::vector<float>(27, 2.0f);  // 6 rows of 2 floats, 5 apart
+  std::vector<uint8_t> flags = std::vector<uint8_t>(3, 3);
+  int32_t used = 2;
+  TestOp op() { return {src.data(), dst.data(), flags.data(), {3, &used}}; }
+};
+
+}  // namespace
+
+TEST_CASE("an op on the device finds its buffers there, and its rows come back") {
+  Buffers b;
+  const TestOp op = b.op();
+  const size_t before = emulator::live_allocations();
+  CHECK(run_on_device(op, [&](const TestOp& moved) {
+          CHECK(emulator::live_allocations() == before + 4);
+          CHECK((moved.src != op.src && moved.dst != op.dst && moved.flags != op.flags));
+          CHECK(moved.items.used != op.items.used);
+          CHECK(moved.items.count() == 2);
+          CHECK(moved.src[22] == 1);
+          moved.dst[0] = 7, moved.dst[16] = 8, moved.flags[1] = 9;
+          return 0;
+        }) == 0);
+  CHECK(emulator::live_allocations() == before);
+  CHECK(b.dst[0] == 7);
+  CHECK(b.dst[16] == 8);
+  CHECK(b.dst[1] == 2);
+  CHECK(b.flags == std::vector<uint8_t>{3, 9, 3});
+}
+
+TEST_CASE("what an op must not write is found") {
+  const auto writes = [](auto change) {
+    Buffers b;
+    return [b, change]() mutable {
+      run_on_device(b.op(), [&](const TestOp& moved) {
+        change(moved);
+        return 0;
+      });
+    };
+  };
+  const auto found = [&](auto change) { CHECK_THROWS_AS(writes(change)(), std::runtime_error); };
+  CHECK_NOTHROW(writes([](const TestOp&) {})());
+  found([](const TestOp& op) { const_cast<float*>(op.src)[0] = 5; });  // an input
+  found([](const TestOp& op) { const_cast<int32_t&>(*op.items.used) = 3; });
+  found([](const TestOp& op) { op.dst[2] = 5; });   // between two rows
+  found([](const TestOp& op) { op.dst[20] = 5; });  // of an item not in use
+  found([](const TestOp& op) { op.flags[2] = 5; });
+}
+
+TEST_CASE("buffers that share memory share it on the device") {
+  std::vector<float> all(40, 1.0f);
+  const TestOp op = {all.data(), all.data() + 2, nullptr, {3}};
+  CHECK(run_on_device(op, [&](const TestOp& moved) {
+          CHECK(moved.dst == moved.src + 2);
+          moved.dst[0] = 6;
+          return 0;
+        }) == 0);
+  CHECK(all[2] == 6);
+}
+
+TEST_CASE("an op without items has no memory on the device, and errors come through") {
+  const size_t before = emulator::live_allocations();
+  CHECK(run_on_device(TestOp{}, [&](const TestOp& moved) {
+          CHECK(emulator::live_allocations() == before);
+          CHECK(moved.src == nullptr);
+          return 0;
+        }) == 0);
+  CHECK(run_on_device(TestOp{}, [](const TestOp&) { return 719; }) == 719);
+  Buffers b;
+  CHECK_THROWS_AS(run_on_device(b.op(), [](const TestOp&) -> int { throw std::invalid_argument("no"); }),
+                  std::invalid_argument);
+  CHECK(emulator::live_allocations() == before);
+}
+
+}  // namespace sln_test
