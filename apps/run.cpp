@@ -199,7 +199,8 @@ void add_run(CLI::App* app, int* status) {
   command->add_option("-m,--model", arguments->model, "Weight blob written by sln import")->required();
   command->add_option("-o,--output", arguments->output, "Folder for results.json, scenes.json, timings.json, overlays")
       ->required();
-  command->add_option("--device", arguments->device, "auto or cpu")->check(CLI::IsMember({"auto", "cpu"}));
+  command->add_option("--device", arguments->device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command->add_option("--threads", arguments->threads,
                       "Threads of the engine, 1 to 256 (default: the machine's cores)");
   command->add_option("--score", arguments->score, "Least objectness of a box, 0 to 1 (default 0.5; with --dump 0)");

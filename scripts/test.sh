@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is needed (Debian 12), builds, and runs all tests: everything in release, those labelled `fast` under
-# every instruction set, ASan + UBSan, and TSan. The first failure ends it. The last lines are ctest's own summary.
+# every instruction set, ASan + UBSan, and TSan. CUDA's kernels run on the tests' emulator; where nvcc is found, it
+# compiles them, too. The first failure ends it. The last lines are ctest's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
@@ -19,6 +20,18 @@ build() {
   cmake --preset "$1" -Wno-dev > "build/configure-$1.log" 2>&1 || { cat "build/configure-$1.log"; exit 1; }
   cmake --build --preset "$1" -- -j "$jobs" --quiet
 }
+
+nvcc=$(command -v nvcc || command -v /usr/local/cuda/bin/nvcc || true)
+if [ -n "$nvcc" ]; then
+  step "compile the CUDA kernels with $nvcc"
+  export CUDACXX=$nvcc
+  cmake --preset cuda -DSLN_TESTS=OFF -DSLN_BENCHMARKS=OFF -Wno-dev > build/configure-cuda.log 2>&1 ||
+    { cat build/configure-cuda.log; exit 1; }
+  cmake --build --preset cuda --target sln_cuda_kernels -- -j "$jobs" --quiet > build/cuda.log 2>&1 ||
+    { cat build/cuda.log; exit 1; }
+else
+  echo "no nvcc found: the CUDA kernels are not compiled for cards, only run on the emulator"
+fi
 
 build asan
 step "fast tests under ASan and UBSan"
