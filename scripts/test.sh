@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is needed (Debian 12), builds, and runs all tests: everything in release, those labelled `fast` under
-# every instruction set, ASan + UBSan, and TSan. CUDA's kernels run on the tests' emulator; where nvcc is found, it
-# compiles them, too. The first failure ends it. The last lines are ctest's own summary.
+# every instruction set, ASan + UBSan, and TSan. CUDA's kernels run on the tests' emulator, in release and under ASan (label
+# `emulated`); where nvcc is found, it compiles them, too. The first failure ends it. The last lines are ctest's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
@@ -34,7 +34,7 @@ else
 fi
 
 build asan
-step "fast tests under ASan and UBSan"
+step "fast and emulated tests under ASan and UBSan"
 ctest --preset asan -j "$jobs"
 
 build tsan
