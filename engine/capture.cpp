@@ -20,7 +20,7 @@ void Capture::pixels(const char* name, const MapView& map) {
   const int64_t plane = map.pixels_per_item();
   // Up to the last pixel's last channel: behind it may lie another buffer.
   std::vector<float> rows(n == 0 ? 0 : static_cast<size_t>((n * plane - 1) * map.stride + map.channels));
-  backend_.read(rows.data(), map.data, rows.size() * sizeof(float));
+  if (n > 0) backend_.read(rows.data(), map.data, rows.size() * sizeof(float));
   tensor.data.reserve(static_cast<size_t>(n * plane * map.channels));
   for (int64_t item = 0; item < n; ++item)
     for (int c = 0; c < map.channels; ++c)

@@ -26,7 +26,7 @@ class Capture {
     Tensor tensor{name, {n}, {}};
     tensor.dims.insert(tensor.dims.end(), item.begin(), item.end());
     std::vector<Element> values(static_cast<size_t>(element_count(tensor.dims)));
-    backend_.read(values.data(), data, values.size() * sizeof(Element));
+    if (n > 0) backend_.read(values.data(), data, values.size() * sizeof(Element));
     tensor.data.assign(values.begin(), values.end());
     tensors_.push_back(std::move(tensor));
   }
