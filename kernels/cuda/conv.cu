@@ -6,7 +6,8 @@
 // A block makes 128 pixels times 128 channels with 256 threads, or times 64 channels with 128 threads, a thread 8 x 8
 // outputs: 16 floats from shared memory feed 64 fmaf, and at most 128 registers let 512 threads live on an SM. With
 // 4 x 4 outputs a thread, shared memory would be the limit. Of each axis a thread has two groups of four, half a tile
-// apart: the 16-byte reads of a quarter-warp then touch every bank at most once.
+// apart, and a warp is 4 threads down (pixels) by 8 across (channels): what it reads at a time is 4 or 8 neighbouring
+// quads of one row, which touch every bank at most once, and what it writes is 128 bytes of each pixel.
 //
 // The depth is taken kConvDepth floats at a time, two quads of channels, which may belong to different taps. The next
 // piece is fetched into registers while the threads multiply with this one; shared memory is double-buffered, so that
@@ -23,10 +24,11 @@
 namespace sln::cuda {
 namespace {
 
-constexpr int kPixels = 128;                  // of a block
-constexpr int kRow = kPixels + 4;             // floats of a row of the pixel tile: the stores of a warp, one column
-                                              // of four rows, fall into 32 different banks
-constexpr int kOutputs = 8;                   // of a thread, on either axis
+constexpr int kPixels = 128;  // of a block
+constexpr int kOutputs = 8;   // of a thread, on either axis
+// Floats of a row of the pixel tile. The even threads of a warp store 16 pixels of one row while the odd ones store
+// them four rows further: these lie 16 banks from the others.
+constexpr int kRow = kPixels + 4;
 constexpr int kFarOutside = -(1 << 30);       // a row that no map and no window reaches
 constexpr int64_t kMaxReach = (1 << 30) - 1;  // of the last window's last tap, pixels
 
@@ -194,9 +196,10 @@ __global__ void __launch_bounds__(Loader<kColumns>::kThreads, 512 / Loader<kColu
   const int first = tile * kPixels;
   if (first >= pixels) return;  // the whole block: there is room, but no item
 
-  const int thread = static_cast<int>(threadIdx.x);
-  const int down = thread / (kColumns / kOutputs) * 4;
-  const int across = thread % (kColumns / kOutputs) * 4;
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int down = (warp / (kColumns / 64) * 4 + lane / 8) * 4;
+  const int across = (warp % (kColumns / 64) * 8 + lane % 8) * 4;
   Loader<kColumns> loader(p, first, pixels, panel * (pieces * kConvDepth * kColumns));
   float sums[kOutputs][kOutputs] = {};
   loader.fetch(p);
