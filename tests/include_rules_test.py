@@ -7,6 +7,12 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+COMMENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)  # and string literals
+# Functions whose bits differ between machines, and fmax and fmin, which lose a NaN. exp is kernels/math's own name.
+LIBM = (r"exp2|exp10|expm1|log|log2|log10|log1p|pow|sin|cos|tan|sincos|asin|acos|atan|atan2|sinh|cosh|tanh|asinh|acosh|"
+        r"atanh|erf|erfc|tgamma|lgamma|cbrt|hypot|rsqrt|rcbrt|fmax|fmin")
+UNEQUAL = re.compile(rf"\b(?:std::exp|expf|(?:{LIBM})f?|__(?:exp|exp10|log|log2|log10|pow|sin|cos|tan|sincos|tanh)f|"
+                     r"fdividef|__fdividef|__saturatef|__frsqrt_rn)\s*\(")
 FOLDERS = ("kernels", "engine", "importer", "evaluation", "apps", "benchmarks", "models", "tests")
 
 
@@ -48,6 +54,16 @@ class IncludeRules(unittest.TestCase):
     def test_kernels_meet_cuda_in_one_file(self):
         self.assertEqual({"kernels/cuda/device_api.cuh"},
                          {file for file, name in includes("kernels/**/*") if name == "cuda_runtime.h"})
+
+    def test_kernels_use_no_function_whose_bits_depend_on_the_machine(self):
+        for text in ("y = expf(x);", "std::exp (x)", "__fdividef(a, b)", "fmaxf(a, b)", "std::fmin(a, b)"):
+            self.assertRegex(text, UNEQUAL)
+        for text in ("y = exp(x);", "sln::exp(x)", "std::fmaf(a, b, c)", "vector_exp(d, x)", "exp2_int(n)"):
+            self.assertNotRegex(text, UNEQUAL)
+        files = [path for folder in ("kernels/cuda", "kernels/math") for path in sorted((ROOT / folder).iterdir())]
+        self.assertGreater(len(files), 10)
+        self.assertEqual([], [f"{path.relative_to(ROOT)}: {match.group()}" for path in files
+                              for match in UNEQUAL.finditer(COMMENT.sub(" ", path.read_text(encoding="utf-8")))])
 
     def test_engine(self):
         cuda = [f"engine/backend_cuda.cpp includes kernels/cuda/{name}" for name in ("device_api.cuh", "ops.h")]
