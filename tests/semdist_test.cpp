@@ -51,9 +51,9 @@ SoftmaxResult run_softmax(const std::vector<float>& src, int64_t pixels, int src
   return {dst.values(), semdist.values()};
 }
 
-void check_softmax(const sln_test::SoftmaxCase& c) {
-  CAPTURE(c);
-  const auto [pixels, channels, src_stride, dst_stride, zero_pad, semdist_stride] = c;
+void check_softmax(const sln_test::SoftmaxCase& softmax_case) {
+  CAPTURE(softmax_case);
+  const auto [pixels, channels, src_stride, dst_stride, zero_pad, semdist_stride] = softmax_case;
   sln_test::Random random(static_cast<uint32_t>(pixels * 20 + channels));
   const std::vector<float> dense = random.vector(static_cast<size_t>(pixels) * channels, -12, 12);
   const std::vector<float> src = sln_test::with_stride(dense, channels, src_stride);
