@@ -43,7 +43,7 @@ Order current_order() {
 }
 
 void set_order(const std::string& text) {
-  const Order wanted = parse(text);
+  const std::optional<Order> wanted = text.empty() ? std::nullopt : std::optional<Order>(parse(text));
   const std::lock_guard<std::mutex> lock(mutex);
   order = wanted;
 }

@@ -38,7 +38,7 @@ class DeviceArray {
 
 inline const char* const kOrders[] = {"up", "down", "1", "2", "3", "4"};
 
-// Runs what in several orders. The random seed of the process is not among them, but every launch outside has it.
+// Runs what in several orders. A random seed is not among them, but every launch outside has one.
 template <class What>
 void in_every_order(const What& what) {
   for (const char* order : kOrders) {
@@ -46,6 +46,7 @@ void in_every_order(const What& what) {
     set_order(order);
     what();
   }
+  set_order("");
 }
 
 // The report of a launch that must break a rule; the emulator works again afterwards.

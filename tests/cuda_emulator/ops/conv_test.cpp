@@ -155,6 +155,7 @@ TEST_CASE("conv on CUDA gives the same bytes in every order of threads") {
     emulator::set_order(order);
     CHECK(first_difference(run_on_cuda(problem), expected) == -1);
   }
+  emulator::set_order("");
 }
 
 TEST_CASE("conv on CUDA on an empty batch does nothing") {

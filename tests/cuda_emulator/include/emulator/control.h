@@ -12,7 +12,7 @@ std::string last_report();
 // Forgets the last report and the error that a failed launch left on every later call. Allocations stay.
 void reset();
 
-// The order of threads and blocks, as EMU_ORDER: "up", "down" or the number of a seed.
+// The order of threads and blocks, as EMU_ORDER: "up", "down" or the number of a seed; "": as at the beginning.
 void set_order(const std::string& text);
 
 // Allocations of device memory that are not freed.
