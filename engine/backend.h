@@ -22,8 +22,8 @@ class Backend {
   virtual int flights() const = 0;
   // Brings the block to the host as it is after the ops so far, for wait(flight).
   virtual void fetch(int flight, void* block, size_t bytes) = 0;
-  // Waits until the flight's block is here, and returns it; valid until the flight's next fetch(). The only place where
-  // the host waits for an image.
+  // Waits until the flight's block is here, and returns it; valid until the flight's next image is enqueued. The only
+  // place where the host waits for an image.
   virtual void* wait(int flight) = 0;
   // Notes when what was enqueued so far is done; moment in [0, kMoments).
   static constexpr int kMoments = 64;

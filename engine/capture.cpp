@@ -15,7 +15,7 @@ void Capture::pixels(const char* name, const MapView& map) {
   Tensor tensor;
   tensor.name = name;
   const int64_t n = used(map.batch);
-  if (map.batch.used != nullptr) tensor.dims.push_back(n);
+  if (map.batch.used != nullptr || map.batch.room != 1) tensor.dims.push_back(n);
   for (const int dim : {map.channels, map.h, map.w}) tensor.dims.push_back(dim);
   const int64_t plane = map.pixels_per_item();
   // Up to the last pixel's last channel: behind it may lie another buffer.

@@ -34,6 +34,7 @@ struct Config {
   int anchors_per_cell() const { return static_cast<int>(anchor_ratios.size() * anchor_scales.size()); }  // A
   int map_side() const { return side / 4; }  // side of F and G
   bool has_global_layers() const { return network->global_layers; }
+  bool has_instance_layers() const { return network->instance_layers; }
   // Channels that RPN and RoI heads see: F and, where the network has them, the K+1 planes of G.
   int context_channels() const { return feature_channels + (has_global_layers() ? layers + 1 : 0); }
 };

@@ -48,7 +48,8 @@ class Builder {
   }
 
  private:
-  Layer& add(const std::string& stage, const std::string& name, int in, int out, int kernel, int out_side) {
+  Layer& add(const std::string& stage, const std::string& name, int in, int out, int kernel, int out_side,
+             bool per_roi = false) {
     Layer layer;
     layer.name = stage + "." + name;
     layer.stage = stage;
@@ -57,8 +58,8 @@ class Builder {
     layer.kernel = kernel;
     layer.pad = layer.pad_after = kernel / 2;
     layer.out_side = out_side;
-    layer.per_roi = stage == "ilm" || stage == "refine" || stage == "mask";
-    layer.macs = layer.weights() * out_side * out_side * (layer.per_roi ? config_.max_rois : 1);
+    layer.per_roi = per_roi;
+    layer.macs = layer.weights() * out_side * out_side * (per_roi ? config_.max_rois : 1);
     layers_.push_back(layer);
     return layers_.back();
   }
@@ -68,24 +69,25 @@ class Builder {
   void sln() {
     const int f = config_.feature_channels;
     const int planes = config_.layers + 1;
-    chain("glm", 3, f, planes, config_.map_side());
+    chain("glm", 3, f, planes, false);
     rpn();
-    chain("ilm", 3, f + planes, planes, config_.roi_side);
-    chain("refine", 3, f + planes + 1, planes, config_.roi_side);
+    chain("ilm", 3, f + planes, planes, true);
+    chain("refine", 3, f + planes + 1, planes, true);
   }
 
   void arcnn() {
     rpn();
-    chain("mask", kMaskConvolutions, config_.feature_channels, config_.layers, config_.roi_side);
+    chain("mask", kMaskConvolutions, config_.feature_channels, config_.layers, true);
   }
 
-  // `count` 3x3 convolutions with ReLU after all but the last.
-  void chain(const std::string& stage, int count, int in, int out, int side) {
+  // `count` 3x3 convolutions with ReLU after all but the last, on the features or on each RoI.
+  void chain(const std::string& stage, int count, int in, int out, bool per_roi) {
+    const int side = per_roi ? config_.roi_side : config_.map_side();
     for (int i = 1; i < count; ++i) {
-      add(stage, concat("conv", i), in, config_.head_channels, 3, side).activation = LayerActivation::kRelu;
+      add(stage, concat("conv", i), in, config_.head_channels, 3, side, per_roi).activation = LayerActivation::kRelu;
       in = config_.head_channels;
     }
-    add(stage, concat("conv", count), in, out, 3, side);
+    add(stage, concat("conv", count), in, out, 3, side, per_roi);
   }
 
   void rpn() {

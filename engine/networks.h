@@ -10,17 +10,18 @@ namespace sln {
 enum class NetworkKind : uint8_t { kSln, kArcnn };
 
 struct Network {
-  const char* name;    // config.network
-  NetworkKind kind;    // its pages
-  int levels;          // K that its definition fixes; 0: the config chooses
-  bool global_layers;  // predicts G, which RPN and RoI heads see behind F
-  bool refinement;     // has planes before and after a refinement
+  const char* name;      // config.network
+  NetworkKind kind;      // its pages
+  int levels;            // K that its definition fixes; 0: the config chooses
+  bool global_layers;    // predicts G, which RPN and RoI heads see behind F
+  bool instance_layers;  // has an ILM
+  bool refinement;       // has planes before and after a refinement
 };
 
-constexpr Network kNetworks[] = {
-    {"arcnn", NetworkKind::kArcnn, 1, false, false},
-    {"arcnn-visible", NetworkKind::kArcnn, 2, false, false},
-    {"sln", NetworkKind::kSln, 0, true, true},
+inline constexpr Network kNetworks[] = {
+    {"arcnn", NetworkKind::kArcnn, 1, false, false, false},
+    {"arcnn-visible", NetworkKind::kArcnn, 2, false, false, false},
+    {"sln", NetworkKind::kSln, 0, true, true, true},
 };
 
 enum class EncoderKind : uint8_t { kResNet, kLite };
@@ -31,7 +32,7 @@ struct Encoder {
   int stages;  // entries of config.blocks
 };
 
-constexpr Encoder kEncoders[] = {
+inline constexpr Encoder kEncoders[] = {
     {"efficientnet-lite0", EncoderKind::kLite, 7},
     {"resnet", EncoderKind::kResNet, 4},
 };

@@ -43,19 +43,24 @@ DecodeInput decode_input(const Config& config, const Flight& flight, const Found
   return input;
 }
 
+// Before a thread is started and a weight is packed.
+const Options& checked(const Options& options, const Config& config) {
+  if (!options.refine && !config.network->refinement)
+    fail(ErrorKind::kUnsupported, "option refine: expected 1, since the network ", config.network->name,
+         " has no refinement, found 0");
+  return options;
+}
+
 }  // namespace
 
 Pipeline::Pipeline(const Model& model, const Options& options, std::shared_ptr<Device> device)
     : config_(model.blob().config()),
-      options_(options),
+      options_(checked(options, config_)),
       pool_(resolve_threads(options.threads)),
       packed_(model.packed_for(std::move(device))),
       backend_(packed_->device->open(pool_)),
       arena_(arena_mode(), *packed_->device, *backend_),
       flights_(options.capture ? 1 : static_cast<size_t>(backend_->flights())) {
-  if (!options.refine && !config_.network->refinement)
-    fail(ErrorKind::kUnsupported, "option refine: expected 1, since the network ", config_.network->name,
-         " has no refinement, found 0");
   for (size_t i = 0; i < flights_.size(); ++i) flights_[i].number = static_cast<int>(i);
   Image image;
   image.width = image.height = config_.side;

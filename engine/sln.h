@@ -70,7 +70,7 @@ SLN_API const char* sln_last_error(void);
 
 /* Opens and validates a weight blob (.safetensors, written by `sln import`). The model keeps the file open, not its
  * weights: they are read and checked anew when an engine is created that has to pack them. Renaming another file over
- * this one does not matter; where its own bytes change, sln_engine_create() fails. */
+ * this one does not matter; where its weights have changed when they are read, sln_engine_create() fails. */
 SLN_API sln_status sln_model_open(const char* path, sln_model** model);
 SLN_API void sln_model_destroy(sln_model* model);
 /* Value of a metadata key of the blob ("config", "weights", "source_sha256", ...), NULL if absent. Owned by the model.
@@ -125,14 +125,14 @@ SLN_API sln_status sln_options_set_int(sln_options* options, const char* name, i
  * "visible_overlap"  [0, 1], default 1: an object that mask_nms left is dropped if more than this share of its visible
  *                    canvas pixels is visible in kept objects of higher scores, together; 1 turns it off. An object
  *                    without visible pixels stays. Networks of one level (arcnn) have all of an object visible.
- * "mask_threshold"   (0, 1), default 0.5: c, confidence above which a pixel belongs to an object */
+ * "mask_threshold"   [0.001, 0.998], default 0.5: c, confidence above which a pixel belongs to an object */
 SLN_API sln_status sln_options_set_float(sln_options* options, const char* name, double value);
 /* "device"      "auto", "cpu", or "cuda" in a library built with it; default "auto", which is the CPU
  * "score_mode"  "mask" (default: objectness times mean confidence of the mask) or "objectness" (as in the paper) */
 SLN_API sln_status sln_options_set_string(sln_options* options, const char* name, const char* value);
 
 /* options may be NULL. Reads and packs the weights, unless another engine of this model holds them for the same device,
- * and plans the memory; nothing of size is allocated later. */
+ * and plans the memory. Later only decoding and the result grow, with an image larger than all before, and captures. */
 SLN_API sln_status sln_engine_create(const sln_model* model, const sln_options* options, sln_engine** engine);
 SLN_API void sln_engine_destroy(sln_engine* engine);
 
@@ -159,7 +159,7 @@ typedef struct sln_engine_info {
   int32_t threads;
   int32_t stage_count;
   int64_t arena_bytes;  /* activations */
-  int64_t weight_bytes; /* packed weights, shared by the engines of a model */
+  int64_t weight_bytes; /* packed weights and anchors, shared by the engines of a model */
   int32_t flights;      /* images that may be under way */
 } sln_engine_info;
 SLN_API sln_status sln_engine_get_info(const sln_engine* engine, sln_engine_info* info);

@@ -98,17 +98,15 @@ std::vector<std::string> dense_stages(const Config& config) {
 }
 
 std::vector<std::string> per_box_stages(const Config& config) {
-  if (!config.has_global_layers()) return {"boxes", "scores", "layers", "confidence", "level"};
+  if (!config.has_instance_layers()) return {"boxes", "scores", "layers", "confidence", "level"};
   return {"boxes", "scores", "instance_layers", "layers", "confidence", "level"};
 }
 
 void check_outputs(const Graph& graph, const Config& config) {
   std::vector<std::string> required = {"boxes", "scores", "layers", "confidence", "level"};
   std::vector<std::string> debug = {"features", "rpn_objectness", "rpn_deltas"};
-  if (config.has_global_layers()) {
-    required.push_back("global_layers");
-    debug.push_back("instance_layers");
-  }
+  if (config.has_global_layers()) required.push_back("global_layers");
+  if (config.has_instance_layers()) debug.push_back("instance_layers");
   const auto contains = [](const std::vector<std::string>& list, const std::string& name) {
     return std::find(list.begin(), list.end(), name) != list.end();
   };

@@ -29,6 +29,7 @@ struct ConvDesc {
 struct PackedWeights {
   const float* weights = nullptr;  // 64-byte aligned; the layout is the packer's
   const float* bias = nullptr;     // likewise; null: none is added
+  size_t bytes = 0;                // of both: what was packed for another shape is refused, not read
   int32_t layout = 0;              // by which the packer knows its own; 0: never packed
 };
 

@@ -212,6 +212,8 @@ TEST_CASE("conv refuses what cannot be") {
   };
   refuses([](ConvOp& op) { op.weights = {}; });
   refuses([](ConvOp& op) { op.weights.layout = 16; });
+  refuses([](ConvOp& op) { op.desc.in_channels = 7; });
+  refuses([](ConvOp& op) { op.desc.kernel = 1; });
   refuses([](ConvOp& op) { op.src = nullptr; });
   refuses([](ConvOp& op) { op.dst = nullptr; });
   refuses([](ConvOp& op) { op.src_stride = 7; });

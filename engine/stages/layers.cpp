@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -30,12 +31,19 @@ class Packer {
     Layers layers;
     layers.encoder = encoder();
     layers.rpn = {conv("rpn.conv"), conv("rpn.objectness"), conv("rpn.deltas")};
-    for (const auto& [stage, convs] : {std::pair<const char*, ThreeConvLayers*>{"glm", &layers.glm},
-                                       {"ilm", &layers.ilm},
-                                       {"refine", &layers.refine}})
-      if (has(std::string(stage) + ".conv1")) *convs = three(stage);
-    layers.mask = mask();
+    switch (blob_.config().network->kind) {
+      case NetworkKind::kSln:
+        layers.glm = three("glm");
+        layers.ilm = three("ilm");
+        layers.refine = three("refine");
+        break;
+      case NetworkKind::kArcnn:
+        layers.mask = mask();
+        break;
+    }
     layers.anchors = anchors();
+    if (packed_.size() != table_.size())
+      fail(ErrorKind::kInternal, "expected ", table_.size(), " layers to be packed, found ", packed_.size());
     return layers;
   }
 
@@ -53,6 +61,7 @@ class Packer {
 
   template <typename Desc>
   PackedWeights pack(const Layer& layer, const Desc& desc) {
+    if (!packed_.insert(layer.name).second) fail(ErrorKind::kInternal, "layer ", layer.name, " is packed twice");
     void* to = take(device_.packed_bytes(desc));
     if (to == nullptr) return {};
     const float* bias = layer.has_bias ? read(layer.name + ".bias", bias_) : nullptr;
@@ -171,6 +180,7 @@ class Packer {
   Device& device_;
   unsigned char* block_;
   std::map<std::string, Layer> table_;
+  std::set<std::string> packed_;      // names of its layers
   std::vector<float> weight_, bias_;  // of the layer that is being packed
   size_t bytes_ = 0;
 };

@@ -2,7 +2,7 @@
 
 namespace sln {
 
-SemDist mask_head(Context& context, const MaskLayers& layers, RoiFeatures rois, const Found& found) {
+SemDist mask_head(Context& context, const MaskLayers& layers, RoiFeatures rois, Found found) {
   const Config& config = context.config;
   Map logits = conv(context, layers.convs[0], rois.map.view);
   rois = RoiFeatures();

@@ -2,8 +2,7 @@
 
 namespace sln {
 
-Boxes proposals(Context& context, const float* anchors, float score_threshold, const RpnMaps& maps,
-                const Found& found) {
+Boxes proposals(Context& context, const float* anchors, float score_threshold, const RpnMaps& maps, Found out) {
   const Config& config = context.config;
   ProposalsOp op;
   op.objectness = maps.objectness.view.data;
@@ -19,12 +18,12 @@ Boxes proposals(Context& context, const float* anchors, float score_threshold, c
   op.min_box = static_cast<float>(config.min_box * config.side);
   op.max_rois = config.max_rois;
   op.score_threshold = score_threshold;
-  op.boxes = found.boxes;
-  op.scores = found.scores;
-  op.anchor_index = found.anchor_index;
-  op.count = found.count;
+  op.boxes = out.boxes;
+  op.scores = out.scores;
+  op.anchor_index = out.anchor_index;
+  op.count = out.count;
   context.run(op);
-  return {found.boxes, found.scores, found.anchor_index, {config.max_rois, found.count}};
+  return {out.boxes, out.scores, out.anchor_index, {config.max_rois, out.count}};
 }
 
 }  // namespace sln

@@ -15,7 +15,7 @@ struct Boxes {
 };
 
 // anchors: make_anchors(config), on the device. score_threshold: objectness below which a box ends here. Writes count,
-// boxes, scores and anchor_index of found.
-Boxes proposals(Context& context, const float* anchors, float score_threshold, const RpnMaps& maps, const Found& found);
+// boxes, scores and anchor_index of out.
+Boxes proposals(Context& context, const float* anchors, float score_threshold, const RpnMaps& maps, Found out);
 
 }  // namespace sln

@@ -4,7 +4,7 @@ namespace sln {
 namespace {
 
 // residual: logits of the refinement, or null for the planes as the ILM has them.
-SemDist planes_of(Context& context, const MapView& ilm_logits, const float* residual, const Found& found) {
+SemDist planes_of(Context& context, const MapView& ilm_logits, const float* residual, Found found) {
   const Config& config = context.config;
   SemDist out = take_semdist(context, ilm_logits.batch, found);
   RefineOp op;
@@ -23,7 +23,7 @@ SemDist planes_of(Context& context, const MapView& ilm_logits, const float* resi
 
 }  // namespace
 
-SemDist take_semdist(Context& context, const Items& items, const Found& found) {
+SemDist take_semdist(Context& context, const Items& items, Found found) {
   const auto side = static_cast<size_t>(context.config.roi_side);
   SemDist out;
   out.layers = found.layers;
@@ -34,7 +34,7 @@ SemDist take_semdist(Context& context, const Items& items, const Found& found) {
 }
 
 SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois, const InstanceLayers& instance,
-               const Found& found) {
+               Found found) {
   MapView src = rois.map.view;
   src.channels += 1;  // M
   Map residual;
@@ -46,7 +46,7 @@ SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeature
   return planes_of(context, instance.logits.view, residual.view.data, found);
 }
 
-SemDist unrefined(Context& context, const InstanceLayers& instance, const Found& found) {
+SemDist unrefined(Context& context, const InstanceLayers& instance, Found found) {
   return planes_of(context, instance.logits.view, nullptr, found);
 }
 

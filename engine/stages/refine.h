@@ -13,13 +13,13 @@ struct SemDist {
   Items items;                  // n
 };
 
-// Takes the levels' memory, and the places of the others in what is found.
-SemDist take_semdist(Context& context, const Items& items, const Found& found);
+// Takes the levels' memory; the others' places are those of found, which is what these functions write.
+SemDist take_semdist(Context& context, const Items& items, Found found);
 
 SemDist refine(Context& context, const ThreeConvLayers& layers, const RoiFeatures& rois, const InstanceLayers& instance,
-               const Found& found);
+               Found found);
 
 // The same planes before the refinement: those of the ILM's logits alone.
-SemDist unrefined(Context& context, const InstanceLayers& instance, const Found& found);
+SemDist unrefined(Context& context, const InstanceLayers& instance, Found found);
 
 }  // namespace sln

@@ -26,6 +26,8 @@ void check(const ConvOp& op) {
   require(op.weights.weights != nullptr && op.weights.layout >= layout_of(Isa::kSse4) &&
               op.weights.layout <= layout_of(Isa::kAvx512),
           "weights were not packed by cpu::pack");
+  require(op.weights.bytes == packed_bytes_for(isa_of(op.weights.layout), desc),
+          "weights were packed for another shape");
   require(op.src != nullptr && op.dst != nullptr, "src or dst is null");
   require(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
   require(op.src_stride >= desc.in_channels, "src_stride is below in_channels");
@@ -113,7 +115,7 @@ void run(const ConvOp& op, void* /*scratch*/, ThreadPool& pool) {
   const int items = op.batch.count();
   if (items <= 0) return;
   check(op);
-  const Isa isa = static_cast<Isa>(op.weights.layout - layout_of(Isa::kSse4));
+  const Isa isa = isa_of(op.weights.layout);
   ConvJob job;
   job.op = op;
   job.panels = conv_panels(op.desc, conv_lanes(isa));

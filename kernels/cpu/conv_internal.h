@@ -56,6 +56,9 @@ PackedWeights pack_for(Isa isa, const ConvDesc& desc, const float* weights, cons
 inline int32_t layout_of(Isa isa) {
   return 1 + static_cast<int32_t>(isa);
 }
+inline Isa isa_of(int32_t layout) {
+  return static_cast<Isa>(layout - 1);
+}
 
 struct ConvPlan {
   bool planar = false;     // vectors hold pixels (conv_planar_kernel.cpp); nothing of what follows is used

@@ -62,7 +62,7 @@ PackedWeights pack_for(Isa isa, const ConvDesc& desc, const float* weights, cons
   }
   float* const packed_bias = floats + panel_floats(panels);
   if (bias != nullptr) std::copy_n(bias, desc.out_channels, packed_bias);
-  return {floats, bias != nullptr ? packed_bias : nullptr, layout_of(isa)};
+  return {floats, bias != nullptr ? packed_bias : nullptr, packed_bytes_for(isa, desc), layout_of(isa)};
 }
 
 size_t packed_bytes(const ConvDesc& desc) {

@@ -27,6 +27,7 @@ void check(const DepthwiseOp& op) {
   const int padded = ceil16(op.desc.channels);
   require(op.weights.weights != nullptr && op.weights.layout == kDepthwiseLayout,
           "weights were not packed by cpu::pack");
+  require(op.weights.bytes == packed_bytes(op.desc), "weights were packed for another shape");
   require(op.src != nullptr && op.dst != nullptr, "src or dst is null");
   require(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
   require(op.src_stride >= padded, "src_stride is below ceil16(channels)");
@@ -51,7 +52,7 @@ PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float*
     for (int tap = 0; tap < taps; ++tap) floats[tap * padded + c] = weights[c * taps + tap];
   float* const packed_bias = floats + (taps + 1) * padded;
   if (bias != nullptr) std::copy_n(bias, desc.channels, packed_bias);
-  return {floats, bias != nullptr ? packed_bias : nullptr, kDepthwiseLayout};
+  return {floats, bias != nullptr ? packed_bias : nullptr, packed_bytes(desc), kDepthwiseLayout};
 }
 
 void depthwise_for(Isa isa, const DepthwiseOp& op, ThreadPool& pool) {

@@ -228,6 +228,7 @@ void check(bool holds, const char* what) {
 void check(const ConvOp& op, const ConvPanels& panels) {
   const ConvDesc& desc = op.desc;
   check(op.weights.weights != nullptr && op.weights.layout == panels.layout(), "weights were not packed by cuda::pack");
+  check(op.weights.bytes == packed_bytes(desc), "weights were packed for another shape");
   check(op.src != nullptr && op.dst != nullptr, "src or dst is null");
   check(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
   check(op.src_stride >= desc.in_channels, "src_stride is below in_channels");

@@ -60,7 +60,7 @@ PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias
   std::fill_n(packed_bias, panels.channels(), 0.0f);
   if (bias != nullptr) std::copy_n(bias, desc.out_channels, packed_bias);
   const auto* const packed = static_cast<const float*>(device);
-  return {packed, bias != nullptr ? packed + panels.floats() : nullptr, panels.layout()};
+  return {packed, bias != nullptr ? packed + panels.floats() : nullptr, packed_bytes(desc), panels.layout()};
 }
 
 }  // namespace sln::cuda
