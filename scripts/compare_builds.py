@@ -149,13 +149,18 @@ def run_both(builds: List[Build], blobs: List[pathlib.Path], name: str, argument
     """Runs each build into a folder of its own, with a dump where arguments end with --dump, and compares the folders."""
     with tempfile.TemporaryDirectory(prefix="compare-builds-") as top:
         folders = [pathlib.Path(top) / build.label for build in builds]
+        before, told = comparison.differences, []
         for build, blob, folder in zip(builds, blobs, folders):
             folder.mkdir()
             dump = [folder / "dump.safetensors"] if arguments[-1:] == ["--dump"] else []
             result = build.sln("run", "-m", blob, "-o", folder, *arguments, *dump, *build.arguments, inputs)
             if result.returncode != 0:
                 comparison.differ(f"{name}: {build.label} ended with status {result.returncode}: {result.stderr.strip()}")
+            elif result.stderr.strip():
+                told.append(f"{name}: {build.label} said: {result.stderr.strip()}")
         comparison.folder(name + "/", *folders)
+        if comparison.differences > before:  # perhaps what it takes to have the difference again
+            print(*told, sep="\n", end="\n" if told else "", flush=True)
 
 
 def compare_model(builds: List[Build], model: pathlib.Path, folders: List[pathlib.Path], scratch: pathlib.Path,

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is needed (Debian 12), builds, and runs all tests: everything in release, those labelled `fast` under
 # every instruction set, ASan + UBSan, and TSan. CUDA's kernels run on the tests' emulator, in release and under ASan (label
-# `emulated`); where nvcc is found, it compiles them, too. The first failure ends it. The last lines are ctest's own summary.
+# `emulated`); where nvcc is found, it compiles them, too, and no kernel may spill. The first failure ends it. The last
+# lines are ctest's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
@@ -27,8 +28,10 @@ if [ -n "$nvcc" ]; then
   export CUDACXX=$nvcc
   cmake --preset cuda -DSLN_TESTS=OFF -DSLN_BENCHMARKS=OFF -Wno-dev > build/configure-cuda.log 2>&1 ||
     { cat build/configure-cuda.log; exit 1; }
-  cmake --build --preset cuda --target sln_cuda_kernels -- -j "$jobs" --quiet > build/cuda.log 2>&1 ||
+  # All of them each time: what is not compiled says nothing of its registers and spills.
+  cmake --build --preset cuda --target sln_cuda_kernels --clean-first -- -j "$jobs" --quiet > build/cuda.log 2>&1 ||
     { cat build/cuda.log; exit 1; }
+  scripts/kernel_table.py build/cuda.log
 else
   echo "no nvcc found: the CUDA kernels are not compiled for cards, only run on the emulator"
 fi

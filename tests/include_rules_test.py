@@ -13,6 +13,9 @@ LIBM = (r"exp2|exp10|expm1|log|log2|log10|log1p|pow|sin|cos|tan|sincos|asin|acos
         r"atanh|erf|erfc|tgamma|lgamma|cbrt|hypot|rsqrt|rcbrt|fmax|fmin")
 UNEQUAL = re.compile(rf"\b(?:std::exp|expf|(?:{LIBM})f?|__(?:exp|exp10|log|log2|log10|pow|sin|cos|tan|sincos|tanh)f|"
                      r"fdividef|__fdividef|__saturatef|__frsqrt_rn)\s*\(")
+# A cast to pointers to vectors. vec<float4>(pointer) alone checks where they point.
+VECTOR = r"(?:u?(?:char|short|int|long|longlong)|float|double)[1-4]"
+VECTOR_CAST = re.compile(rf"_cast\s*<[^;()]*\b{VECTOR}\b|\(\s*(?:const\s+)?{VECTOR}\s*(?:const\s*)?[*&]+\s*(?:const\s*)?\)\s*[\w(&*]")
 FOLDERS = ("kernels", "engine", "importer", "evaluation", "apps", "benchmarks", "models", "tests")
 
 
@@ -64,6 +67,19 @@ class IncludeRules(unittest.TestCase):
         self.assertGreater(len(files), 10)
         self.assertEqual([], [f"{path.relative_to(ROOT)}: {match.group()}" for path in files
                               for match in UNEQUAL.finditer(COMMENT.sub(" ", path.read_text(encoding="utf-8")))])
+
+    def test_kernels_see_vectors_through_vec_alone(self):
+        for text in ("reinterpret_cast<float4*>(p)", "reinterpret_cast<const int2 *>(p)[i]", "static_cast<uint4*>(memory)",
+                     "reinterpret_cast<\n  const volatile float4&>(x)", "((const float4*)p)[0]", "*(int2 *) &x"):
+            self.assertRegex(text, VECTOR_CAST)
+        for text in ("vec<float4>(p)[i]", "reinterpret_cast<uintptr_t>(p) % sizeof(float4)", "void store(const float4& v)",
+                     "static_cast<int>(v.x)", "make_float4(0, 0, 0, 0)", "float4 pixel_quads[4]", "use(const float4*);"):
+            self.assertNotRegex(text, VECTOR_CAST)
+        files = [path for path in sorted((ROOT / "kernels/cuda").iterdir())
+                 if path.suffix in (".h", ".cpp", ".cu", ".cuh") and path.name != "device_api.cuh"]
+        self.assertGreater(len(files), 5)
+        self.assertEqual([], [f"{path.relative_to(ROOT)}: {match.group()}" for path in files
+                              for match in VECTOR_CAST.finditer(COMMENT.sub(" ", path.read_text(encoding="utf-8")))])
 
     def test_engine(self):
         cuda = [f"engine/backend_cuda.cpp includes kernels/cuda/{name}" for name in ("device_api.cuh", "ops.h")]

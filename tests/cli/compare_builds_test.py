@@ -15,6 +15,7 @@ GRAPH = FIXTURES / "tiny_torchscript.onnx"
 ALTERED = """#!{python}
 import pathlib, subprocess, sys
 status = subprocess.run([{sln!r}, *sys.argv[1:]]).returncode
+print("seed 123", file=sys.stderr)
 path = pathlib.Path(sys.argv[sys.argv.index("-o") + 1]) / {file!r}
 if path.is_file():
     content = bytearray(path.read_bytes())
@@ -69,6 +70,11 @@ class CompareBuilds(CliTest):
                 found = [line for line in result.stdout.splitlines() if line.startswith("DIFFERS")]
                 self.assertEqual(count, len(found), result.stdout)
                 self.assertRegex(found[-1], rf"/{re.escape(file)}: first differing byte 100\b.* 1 differ")
+                self.assertEqual(count, len(re.findall(r": NEW said: (?:.*\n)*?seed 123\n", result.stdout)), result.stdout)
+
+    def test_what_a_build_says_is_no_difference(self):
+        result = self.compare_bytes(self.altered("nothing"), "--model", self.model)
+        self.assertEqual((0, 0), (result.returncode, result.stdout.count("seed 123")), result.stdout)
 
     def test_a_byte_of_a_dump_has_a_tensor(self):
         result = self.compare_bytes(self.altered("dump.safetensors", -1), "--model", self.model)

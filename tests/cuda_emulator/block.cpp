@@ -41,6 +41,7 @@ void Block::begin_launch(const LaunchShape& shape, const KernelCall& call, const
   shape_ = shape;
   call_ = &call;
   order_ = order;
+  shared_.begin_launch();
   thread_count_ = shape.block.x * shape.block.y * shape.block.z;
   threads_.resize(thread_count_);
   warps_.resize((thread_count_ + kLanes - 1) / kLanes);
@@ -88,6 +89,12 @@ bool Block::run(uint64_t place) {
   if (damage.empty()) return !failed_;
   report("shared memory was written " + damage + ": block " + text_of(blockIdx));
   return false;
+}
+
+bool Block::end_launch() {
+  const std::string damage = shared_.end_launch();
+  if (!damage.empty()) report("shared memory was written " + damage);
+  return damage.empty();
 }
 
 void Block::fiber_main() {

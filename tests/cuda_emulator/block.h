@@ -28,6 +28,8 @@ class Block {
   void begin_launch(const LaunchShape& shape, const KernelCall& call, const Order& order);
   // Runs the block at this place of the grid. False if it broke a rule; the report is written.
   bool run(uint64_t place);
+  // After the last one, if none broke a rule. False as run().
+  bool end_launch();
 
   // The block that this system thread runs at the moment; null outside of kernels.
   static Block* current();

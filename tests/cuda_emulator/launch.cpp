@@ -16,6 +16,7 @@
 #include "tests/cuda_emulator/memory.h"
 #include "tests/cuda_emulator/order.h"
 #include "tests/cuda_emulator/report.h"
+#include "tests/cuda_emulator/stream.h"
 
 namespace emulator {
 namespace {
@@ -83,8 +84,7 @@ cudaError_t check(const LaunchShape& shape, const KernelCall* call) {
   } else {
     return cudaSuccess;
   }
-  report("launch refused: " + what);
-  return error;
+  return refuse("launch refused: " + what, error);
 }
 
 bool run_grid(Workers& all, const LaunchShape& shape, const KernelCall& call) {
@@ -100,19 +100,21 @@ bool run_grid(Workers& all, const LaunchShape& shape, const KernelCall& call) {
     block.begin_launch(shape, call, order);
     while (!failed) {
       const uint64_t i = next.fetch_add(1);
-      if (i >= blocks) return;
+      if (i >= blocks) break;
       if (!block.run(permutation(i))) failed = true;
     }
+    if (!failed && !block.end_launch()) failed = true;
   });
   return !failed;
 }
 
 }  // namespace
 
-cudaError_t enqueue(const LaunchShape& shape, std::unique_ptr<const KernelCall> call, cudaStream_t) {
+cudaError_t enqueue(const LaunchShape& shape, std::unique_ptr<const KernelCall> call, cudaStream_t stream) {
   if (sticky_error() != cudaSuccess) return remember(sticky_error());
+  if (!is_stream(stream)) return refuse("a launch on no stream", cudaErrorInvalidResourceHandle);
   const cudaError_t refused = check(shape, call.get());
-  if (refused != cudaSuccess) return remember(refused);
+  if (refused != cudaSuccess) return refused;
   Workers& all = workers();
   const std::lock_guard<std::mutex> lock(all.mutex);
   const FaultGuard faults;

@@ -126,7 +126,7 @@ TEST_CASE("threads run up, down, or as the seed says") {
   }
   CHECK(seen.size() == 5);
   CHECK_THROWS_AS(set_order("sideways"), std::invalid_argument);
-  set_order("");
+  CHECK_THROWS_AS(set_order("3rd"), std::invalid_argument);
 }
 
 TEST_CASE("every thread and block has its turn in a seeded order") {
@@ -139,6 +139,38 @@ TEST_CASE("every thread and block has its turn in a seeded order") {
     CHECK(std::set<int>(order.begin() + 1, order.end()).size() == kBlocks * 33);
     CHECK(*std::max_element(order.begin() + 1, order.end()) == kBlocks * 33 - 1);
   });
+}
+
+TEST_CASE("after a test has set an order, it is again as at the beginning") {
+  set_order("");
+  const auto report = [] { return broken([] { return launch(throws, dim3(1), dim3(32), 0, nullptr, {}); }); };
+  const std::string order = report();
+  set_order("up");
+  CHECK_THAT(report(), Contains("[EMU_ORDER=up]"));
+  set_order("");
+  CHECK(report() == order);
+}
+
+TEST_CASE("a launch on a stream that does not exist is refused, and changes nothing") {
+  DeviceArray<int> out(2);
+  cudaStream_t stream = nullptr;
+  REQUIRE(cudaStreamCreate(&stream) == cudaSuccess);
+  const auto run = [&](cudaStream_t on) { return launch(places, dim3(1), dim3(2), 0, on, {out.data(), {}}, 1, 0); };
+  CHECK(run(stream) == cudaSuccess);
+  CHECK(run(nullptr) == cudaSuccess);
+  REQUIRE(cudaStreamDestroy(stream) == cudaSuccess);
+  cudaStream_t other = nullptr;
+  REQUIRE(cudaStreamCreate(&other) == cudaSuccess);
+  int local = 0;
+  for (const cudaStream_t none : {stream, reinterpret_cast<cudaStream_t>(&local)}) {
+    CHECK(run(none) == cudaErrorInvalidResourceHandle);
+    CHECK_THAT(last_report(), Contains("a launch on no stream"));
+    CHECK(cudaGetLastError() == cudaErrorInvalidResourceHandle);
+  }
+  CHECK(run(other) == cudaSuccess);
+  CHECK(cudaStreamDestroy(other) == cudaSuccess);
+  CHECK(out.host() == std::vector<int>(2, 2));
+  reset();
 }
 
 TEST_CASE("several host threads launch at once") {

@@ -14,8 +14,7 @@ namespace {
 constexpr size_t kPage = 4096;
 constexpr size_t kUnreadable = 16 * kPage;  // on either side: no memory, addresses only
 constexpr size_t kAlignment = 256;
-constexpr size_t kMinGuard = 64;     // bytes behind the data
-constexpr size_t kFrontGuard = 256;  // bytes before it, fewer where the first page has fewer
+constexpr size_t kMinGuard = 64;  // bytes behind the data
 constexpr size_t kMaxBytes = size_t{1} << 46;
 constexpr size_t kFreedKept = 64;
 
@@ -31,7 +30,7 @@ DeviceMemory& DeviceMemory::instance() {
   return *memory;
 }
 
-// unreadable | rest of the first page | data | guard bytes up to the page's end | unreadable
+// unreadable | guard bytes from the page's begin | data | guard bytes to the page's end | unreadable
 void* DeviceMemory::allocate(size_t bytes) {
   if (bytes > kMaxBytes) return nullptr;
   const size_t placed = round_up(bytes + kMinGuard, kAlignment);
@@ -83,6 +82,17 @@ bool DeviceMemory::covers(const void* pointer, size_t bytes) const {
   return offset <= a.bytes && bytes <= a.bytes - offset;
 }
 
+bool DeviceMemory::touches(const void* pointer, size_t bytes) const {
+  const auto at = reinterpret_cast<uintptr_t>(pointer);
+  const auto meets = [&](const Allocation& a) {
+    const auto begin = reinterpret_cast<uintptr_t>(a.mapping);
+    return at < begin + a.mapped && begin < at + bytes;
+  };
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::any_of(live_.begin(), live_.end(), [&](const auto& one) { return meets(one.second); }) ||
+         std::any_of(freed_.begin(), freed_.end(), meets);
+}
+
 std::string DeviceMemory::name(const Allocation& a) {
   return "allocation " + std::to_string(a.number) + ", which has " + std::to_string(a.bytes) + " bytes";
 }
@@ -95,9 +105,10 @@ std::string DeviceMemory::damage_of(const Allocation& a) {
     set_guard(end, behind);
     return std::to_string(at) + " bytes behind " + name(a);
   }
-  const size_t before = std::min(kFrontGuard, static_cast<size_t>(a.data - (a.mapping + kUnreadable)));
-  if (first_damage(a.data - before, before) == before) return std::string();
-  set_guard(a.data - before, before);
+  uint8_t* const begin = a.mapping + kUnreadable;
+  const size_t before = static_cast<size_t>(a.data - begin);
+  if (first_damage(begin, before) == before) return std::string();
+  set_guard(begin, before);
   return "before " + name(a);
 }
 

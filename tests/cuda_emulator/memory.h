@@ -22,6 +22,8 @@ class DeviceMemory {
 
   // Whether all the bytes lie in one allocation.
   bool covers(const void* pointer, size_t bytes) const;
+  // Whether any of the bytes lies in an allocation or next to one, freed ones included.
+  bool touches(const void* pointer, size_t bytes) const;
   // Names the first allocation whose guard bytes were written; empty if there is none. The bytes are mended, so that a
   // damage is told once.
   std::string damage();

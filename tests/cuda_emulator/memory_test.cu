@@ -67,7 +67,9 @@ TEST_CASE("a kernel that writes outside of an allocation is found after the laun
   CHECK_THAT(report_of(array, 1000),
              Contains("a kernel has written 0 bytes behind allocation ") && Contains("which has 1000 bytes"));
   CHECK_THAT(report_of(array, 1023), Contains("23 bytes behind allocation "));
-  CHECK_THAT(report_of(array, -1), Contains("a kernel has written before allocation "));
+  for (const int at : {-1, -256, -257, -2816}) {
+    CHECK_THAT(report_of(array, at), Contains("a kernel has written before allocation "));
+  }
   CHECK_THAT(report_of(other, 10), Contains("which has 10 bytes"));
   CHECK(launch(write_byte, dim3(1), dim3(1), 0, nullptr, {array.data(), 999}) == cudaSuccess);
   CHECK(launch(write_byte, dim3(1), dim3(1), 0, nullptr, {array.data(), 0}) == cudaSuccess);
@@ -124,6 +126,39 @@ TEST_CASE("cudaFree refuses what it has not given") {
   CHECK(cudaDeviceSynchronize() == cudaSuccess);
 }
 
+TEST_CASE("copies are between the sides that they name") {
+  DeviceArray<int> a(10);
+  DeviceArray<int> b(10);
+  std::vector<int> host(10, 7);
+  std::vector<int> more(10, 8);
+  const auto copied = [](void* to, const void* from, cudaMemcpyKind kind) { return cudaMemcpy(to, from, 40, kind); };
+  CHECK(copied(a.data(), host.data(), cudaMemcpyHostToDevice) == cudaSuccess);
+  CHECK(copied(b.data(), a.data(), cudaMemcpyDeviceToDevice) == cudaSuccess);
+  CHECK(copied(more.data(), b.data(), cudaMemcpyDeviceToHost) == cudaSuccess);
+  CHECK(more == host);
+  CHECK(copied(more.data(), host.data(), cudaMemcpyHostToHost) == cudaSuccess);
+
+  const auto refused = [&](void* to, const void* from, cudaMemcpyKind kind, const char* why) {
+    CHECK(copied(to, from, kind) == cudaErrorInvalidValue);
+    CHECK_THAT(last_report(), Contains(why));
+    CHECK(cudaMemcpyAsync(to, from, 40, kind) == cudaErrorInvalidValue);
+  };
+  refused(a.data(), b.data(), cudaMemcpyHostToDevice, "copy from the host: 40 bytes from byte 0 of allocation ");
+  refused(a.data(), b.data(), cudaMemcpyDeviceToHost, "copy to the host: 40 bytes from byte 0 of allocation ");
+  refused(a.data(), host.data(), cudaMemcpyHostToHost, "copy to the host");
+  refused(host.data(), a.data(), cudaMemcpyHostToHost, "copy from the host");
+  refused(host.data(), a.data(), cudaMemcpyHostToDevice, "copy to: 40 bytes from in no allocation");
+  refused(a.data(), host.data(), cudaMemcpyDeviceToHost, "copy to the host");
+  refused(host.data(), host.data(), cudaMemcpyDeviceToDevice, "copy to");
+  refused(a.data(), b.data() + 10, cudaMemcpyHostToDevice, "40 bytes from 0 bytes behind allocation ");
+  int* freed = nullptr;
+  REQUIRE(cudaMalloc(&freed, 40) == cudaSuccess);
+  REQUIRE(cudaFree(freed) == cudaSuccess);
+  refused(a.data(), freed, cudaMemcpyHostToDevice, "and is freed");
+  CHECK(a.host() == host);
+  reset();
+}
+
 TEST_CASE("copies and fills stay in one allocation") {
   DeviceArray<unsigned char> a(100);
   DeviceArray<unsigned char> b(100);
@@ -145,6 +180,7 @@ TEST_CASE("copies and fills stay in one allocation") {
   CHECK(cudaMemset(a.data() + 100, 0, 1) == cudaErrorInvalidValue);
   CHECK(cudaMemset(a.data() + 100, 0, 0) == cudaSuccess);
 
+  CHECK(cudaGetLastError() == cudaErrorInvalidValue);
   CHECK(cudaStreamDestroy(stream) == cudaSuccess);
   CHECK(cudaStreamSynchronize(stream) == cudaErrorInvalidResourceHandle);
   CHECK(cudaStreamDestroy(stream) == cudaErrorInvalidResourceHandle);

@@ -15,7 +15,7 @@ struct Order {
   std::string text() const;  // as EMU_ORDER
 };
 
-// EMU_ORDER or what set_order() said; a random seed if there is neither.
+// EMU_ORDER or what set_order() said; a random seed, which stderr tells, if there is neither.
 Order current_order();
 
 // Small and fast: a shuffle of a block's threads costs less than running them.

@@ -80,6 +80,11 @@ cudaError_t remember(cudaError_t error) {
   return error;
 }
 
+cudaError_t refuse(const std::string& what, cudaError_t error) {
+  report(what);
+  return remember(error);
+}
+
 }  // namespace emulator
 
 cudaError_t cudaPeekAtLastError() {

@@ -23,5 +23,7 @@ cudaError_t sticky_error();
 
 // The error that cudaGetLastError() returns next. Gives it back.
 cudaError_t remember(cudaError_t error);
+// The same, and reports why.
+cudaError_t refuse(const std::string& what, cudaError_t error);
 
 }  // namespace emulator

@@ -1,36 +1,21 @@
 // The runtime API but for launches: every call is done when it returns, and fails once a launch has failed.
 #include <cstdio>
 #include <cstring>
-#include <mutex>
-#include <set>
 #include <string>
 
 #include "emulator/runtime_api.h"
 #include "tests/cuda_emulator/memory.h"
 #include "tests/cuda_emulator/report.h"
 #include "tests/cuda_emulator/shared_pool.h"
-
-struct CUstream_st {};
+#include "tests/cuda_emulator/stream.h"
 
 namespace emulator {
 namespace {
 
-std::mutex stream_mutex;
-std::set<cudaStream_t> streams;  // under stream_mutex
-
-bool is_stream(cudaStream_t stream) {
-  const std::lock_guard<std::mutex> lock(stream_mutex);
-  return stream == nullptr || streams.count(stream) != 0;
-}
-
-cudaError_t refuse(const std::string& what, cudaError_t error) {
-  report(what);
-  return remember(error);
-}
-
-// Whether the device may touch these bytes.
-bool on_device(const void* pointer, size_t bytes) {
-  return bytes == 0 || DeviceMemory::instance().covers(pointer, bytes);
+// Whether these bytes are the device's, or else the host's, as a call says.
+bool on_side(bool device, const void* pointer, size_t bytes) {
+  const DeviceMemory& memory = DeviceMemory::instance();
+  return bytes == 0 || (device ? memory.covers(pointer, bytes) : !memory.touches(pointer, bytes));
 }
 
 std::string describe(const char* side, const void* pointer, size_t bytes) {
@@ -41,9 +26,11 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) 
   if (sticky_error() != cudaSuccess) return remember(sticky_error());
   const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-  if (to_device && !on_device(to, bytes)) return refuse(describe("copy to", to, bytes), cudaErrorInvalidValue);
-  if (from_device && !on_device(from, bytes)) {
-    return refuse(describe("copy from", from, bytes), cudaErrorInvalidValue);
+  if (!on_side(to_device, to, bytes)) {
+    return refuse(describe(to_device ? "copy to" : "copy to the host", to, bytes), cudaErrorInvalidValue);
+  }
+  if (!on_side(from_device, from, bytes)) {
+    return refuse(describe(from_device ? "copy from" : "copy from the host", from, bytes), cudaErrorInvalidValue);
   }
   if (bytes != 0) std::memmove(to, from, bytes);
   return cudaSuccess;
@@ -51,7 +38,7 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) 
 
 cudaError_t set(void* to, int value, size_t bytes) {
   if (sticky_error() != cudaSuccess) return remember(sticky_error());
-  if (!on_device(to, bytes)) return refuse(describe("memset", to, bytes), cudaErrorInvalidValue);
+  if (!on_side(true, to, bytes)) return refuse(describe("memset", to, bytes), cudaErrorInvalidValue);
   if (bytes != 0) std::memset(to, value, bytes);
   return cudaSuccess;
 }
@@ -113,9 +100,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
   if (emulator::sticky_error() != cudaSuccess) return remember(emulator::sticky_error());
   if (flags != cudaStreamDefault && flags != cudaStreamNonBlocking) return remember(cudaErrorInvalidValue);
-  *stream = new CUstream_st;
-  const std::lock_guard<std::mutex> lock(emulator::stream_mutex);
-  emulator::streams.insert(*stream);
+  *stream = emulator::make_stream();
   return cudaSuccess;
 }
 
@@ -124,11 +109,7 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  {
-    const std::lock_guard<std::mutex> lock(emulator::stream_mutex);
-    if (emulator::streams.erase(stream) == 0) return remember(cudaErrorInvalidResourceHandle);
-  }
-  delete stream;
+  if (!emulator::destroy_stream(stream)) return remember(cudaErrorInvalidResourceHandle);
   return remember(emulator::sticky_error());
 }
 

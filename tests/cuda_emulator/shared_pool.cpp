@@ -9,7 +9,9 @@ namespace emulator {
 namespace {
 
 constexpr size_t kAlignment = 16;
-constexpr size_t kGap = 128;  // longer than a float4 past the end, and than the padding of most rows
+constexpr size_t kGap = 4096;  // longer than several rows of any tile
+constexpr size_t kMaxGaps = 33;
+constexpr size_t kPool = kSharedLimit + kMaxGaps * (kGap + kAlignment);
 
 size_t aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -17,34 +19,46 @@ size_t aligned(size_t bytes) {
 
 }  // namespace
 
-// An array's gap reaches to the next multiple of 16 and kGap further.
 SharedPool::SharedPool() {
-  const size_t bytes = kSharedLimit + (kMaxArrays + 1) * (kGap + kAlignment) + 64;
-  memory_ = std::make_unique<uint8_t[]>(bytes);
+  static_assert(kMaxGaps == kMaxArrays + 1, "in front of the first array and behind each");
+  memory_ = std::make_unique<uint8_t[]>(kPool + 64);
   base_ = memory_.get() + (64 - reinterpret_cast<uintptr_t>(memory_.get()) % 64);
+  begin_launch();
 }
 
 SharedPool::~SharedPool() {
-  unpoison(base_, end_);
+  unpoison(base_, kPool);
+}
+
+void SharedPool::begin_launch() {
+  if (!whole_) {
+    count_ = end_ = 0;
+    set_guard(base_, kPool);
+  }
+  whole_ = false;
+}
+
+// Guards the arrays, too. Their gaps are as they were.
+void SharedPool::forget() {
+  for (size_t i = 0; i < count_; ++i) set_guard(arrays_[i].data, aligned(arrays_[i].bytes));
+  count_ = 0;
 }
 
 void SharedPool::begin(size_t dynamic_bytes) {
-  unpoison(base_, end_);
-  count_ = used_ = 0;
-  set_guard(base_, kGap);
+  forget();
+  used_ = 0;
   end_ = kGap;
   dynamic_ = add(nullptr, dynamic_bytes).data;
 }
 
+// An array's gap reaches to the next multiple of 16 and kGap further.
 SharedPool::Array& SharedPool::add(const SharedSite* site, size_t bytes) {
   Array& made = arrays_[count_++];
   made = {site, base_ + end_, bytes};
   used_ += aligned(bytes);
   unpoison(made.data, bytes);
   std::memset(made.data, kFillByte, bytes);
-  const size_t gap = aligned(bytes) + kGap - bytes;
-  set_guard(made.data + bytes, gap);
-  end_ += bytes + gap;
+  end_ += aligned(bytes) + kGap;
   return made;
 }
 
@@ -73,6 +87,13 @@ std::string SharedPool::damage() const {
            ", which has " + std::to_string(a.bytes);
   }
   return std::string();
+}
+
+std::string SharedPool::end_launch() {
+  forget();
+  const size_t at = first_damage(base_, kPool);
+  whole_ = at == kPool;
+  return whole_ ? std::string() : std::to_string(at + kGap - end_) + " bytes behind a block's last array";
 }
 
 }  // namespace emulator

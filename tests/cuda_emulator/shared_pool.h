@@ -1,5 +1,5 @@
-// The shared memory of the block that a worker runs: arrays one after another, each filled with 0xFF, with guarded gaps
-// in front, between and behind.
+// The shared memory of the block that a worker runs: arrays one after another, each filled with 0xFF, in a pool of
+// which all the rest is guarded: kGap bytes and more in front of, between and behind them.
 #pragma once
 
 #include <array>
@@ -21,6 +21,8 @@ class SharedPool {
   SharedPool(const SharedPool&) = delete;
   SharedPool& operator=(const SharedPool&) = delete;
 
+  // Mends what a launch that failed has left.
+  void begin_launch();
   // Forgets all arrays and makes the dynamic one.
   void begin(size_t dynamic_bytes);
 
@@ -29,8 +31,11 @@ class SharedPool {
   void* dynamic() const { return dynamic_; }
   const std::string& why() const { return why_; }
 
-  // At the end of a block: names the array behind (or in front of) which something was written; empty if none.
+  // At the end of a block: names the array less than kGap behind (or in front of) which something was written; empty if
+  // none. The rest of the pool is left to end_launch(): it costs more than small blocks do.
   std::string damage() const;
+  // After a worker's last block of a launch that did not fail: the same for the whole pool.
+  std::string end_launch();
 
  private:
   struct Array {
@@ -39,6 +44,7 @@ class SharedPool {
     size_t bytes;
   };
   Array& add(const SharedSite* site, size_t bytes);
+  void forget();
 
   static constexpr size_t kMaxArrays = 32;
   std::unique_ptr<uint8_t[]> memory_;
@@ -48,6 +54,7 @@ class SharedPool {
   size_t end_ = 0;   // of what is given away, gaps included
   size_t used_ = 0;  // as a card counts: without gaps
   void* dynamic_ = nullptr;
+  bool whole_ = false;  // every byte but the arrays' is a guard byte, as far as it was looked at
   std::string why_;
 };
 

@@ -12,6 +12,8 @@ using Catch::Contains;
 struct SharedParams {
   int* out = nullptr;
   int at = 0;
+  int array = 0;
+  bool give_up = false;
 };
 
 template <class T>
@@ -54,13 +56,32 @@ __attribute__((no_sanitize_address)) __global__ void write_at(SharedParams p) {
   SLN_SHARED(int, second, [3]);
   SLN_DYN_SHARED(int, dynamic);
   volatile int* const arrays[] = {first, second, dynamic};
-  if (threadIdx.x == 1) arrays[p.at / 1000][p.at % 1000 - 100] = 1;
+  if (threadIdx.x == 1) arrays[p.array][p.at] = 1;
+  if (p.give_up) __syncwarp(0);
+}
+
+cudaError_t write(int array, int index, bool give_up = false) {
+  return launch(write_at, dim3(2), dim3(40), 20, nullptr, {nullptr, index, array, give_up});
 }
 
 std::string report_of(int array, int index) {
-  return broken([&] {
-    return launch(write_at, dim3(2), dim3(40), 20, nullptr, {nullptr, 1000 * array + 100 + index});
-  });
+  return broken([&] { return write(array, index); });
+}
+
+// A third of the blocks has one array, a third another and a third none; they write all of it, and as many floats more.
+template <int kFloats>
+__device__ void write_all(SharedParams p) {
+  SLN_SHARED(float, values, [kFloats]);
+  if (values[threadIdx.x] == values[threadIdx.x]) atomicAdd(p.out, 1);  // was not NaN
+  __syncthreads();
+  for (unsigned i = threadIdx.x; i < kFloats; i += blockDim.x) values[i] = 1.0f;
+}
+
+__attribute__((no_sanitize_address)) __global__ void different(SharedParams p) {
+  SLN_DYN_SHARED(float, dynamic);
+  if (blockIdx.x % 3 == 0) write_all<200>(p);
+  if (blockIdx.x % 3 == 1) write_all<5000>(p);
+  if (blockIdx.x == 30 && threadIdx.x == 0 && p.at != 0) static_cast<volatile float*>(dynamic)[30000] = 1.0f;
 }
 
 template <int kFloats>
@@ -100,9 +121,45 @@ TEST_CASE("a write past a shared array is found when the block ends") {
     CHECK_THAT(report_of(1, -1), Contains("behind first"));
     CHECK_THAT(report_of(2, 5), Contains("0 bytes behind the dynamic array, which has 20"));
     CHECK_THAT(report_of(2, -2), Contains("in front of the first array"));
-    for (const int last : {9, 1002, 2004}) {
-      REQUIRE(launch(write_at, dim3(2), dim3(40), 20, nullptr, {nullptr, last + 100}) == cudaSuccess);
+    REQUIRE(write(0, 9) == cudaSuccess);
+    REQUIRE(write(1, 2) == cudaSuccess);
+    REQUIRE(write(2, 4) == cudaSuccess);
+  });
+}
+
+TEST_CASE("a write far from every shared array is found when its block or the launch ends") {
+  in_every_order([] {
+    CHECK_THAT(report_of(0, 10 + 132), Contains("528 bytes behind first"));  // a row of a tile
+    CHECK_THAT(report_of(1, 3 + 512), Contains("2048 bytes behind second") && Contains("block ("));
+    CHECK_THAT(report_of(2, 5 + 512), Contains("2048 bytes behind the dynamic array"));
+    CHECK_THAT(report_of(2, -1024), Contains("in front of the first array"));
+    // 4 bytes of alignment behind the last one.
+    for (const int far : {1025, 2000, 12288}) {
+      CHECK_THAT(report_of(1, 3 + far), Contains(std::to_string(4 * far - 4) + " bytes behind a block's last array"));
     }
+    REQUIRE(write(1, 2) == cudaSuccess);
+  });
+}
+
+TEST_CASE("what a block that was given up has written is not found in the next launch") {
+  for (const int far : {0, 2, 3, 500, 2000, 12288}) {
+    CHECK_THAT(broken([&] { return write(1, far, true); }), Contains("__syncwarp"));
+    for (int i = 0; i < 20; ++i) REQUIRE(write(0, 9) == cudaSuccess);
+  }
+}
+
+// Blocks whose arrays lie elsewhere than those of the block before: what was an array is guarded, what was not is free.
+TEST_CASE("blocks of one worker may have different arrays") {
+  in_every_order([] {
+    DeviceArray<int> out(1);
+    REQUIRE(cudaMemset(out.data(), 0, sizeof(int)) == cudaSuccess);
+    CHECK(launch(different, dim3(60), dim3(33), 0, nullptr, {out.data(), 0}) == cudaSuccess);
+    CHECK(launch(different, dim3(60), dim3(33), 4000, nullptr, {out.data(), 0}) == cudaSuccess);
+    CHECK(out.host()[0] == 0);
+    CHECK_THAT(broken([&] {
+                 return launch(different, dim3(60), dim3(33), 0, nullptr, {out.data(), 1});
+               }),
+               Contains("bytes behind "));
   });
 }
 

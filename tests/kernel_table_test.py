@@ -1,0 +1,74 @@
+"""scripts/kernel_table.py: reads what nvcc says of kernels, and fails where one spills or where there is none."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "scripts" / "kernel_table.py"
+CONV = "_ZN3sln4cuda39_GLOBAL__N__d50f026a_7_conv_cu_485cd60611conv_kernelILi{}EEEvNS_6ConvOpEii"
+PART = "_ZN3sln4cuda4partEPf"
+
+
+def says(name, architecture, used, spilled=(0, 0), stack=0):
+    return f"""ptxas info    : 0 bytes gmem
+ptxas info    : Compiling entry function '{name}' for '{architecture}'
+ptxas info    : Function properties for {name}
+    {stack} bytes stack frame, {spilled[0]} bytes spill stores, {spilled[1]} bytes spill loads
+ptxas info    : Used {used}, 496 bytes cmem[0]
+ptxas info    : Compile time = 131.610 ms
+"""
+
+
+GOOD = (says(CONV.format(128), "sm_100", "123 registers, used 1 barriers, 16640 bytes smem") +
+        says(CONV.format(128), "sm_75", "126 registers, used 1 barriers, 16640 bytes smem") +
+        says(CONV.format(64), "sm_75", "36 registers", stack=24))
+
+
+class KernelTable(unittest.TestCase):
+    def run_on(self, log):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "cuda.log"
+            path.write_text(log, encoding="utf-8")
+            return subprocess.run([sys.executable, SCRIPT, path], capture_output=True, encoding="utf-8", check=False)
+
+    def fails(self, log, *texts):
+        result = self.run_on(log)
+        self.assertEqual((1, 1), (result.returncode, len(result.stderr.splitlines())), result.stderr)
+        for text in texts:
+            self.assertIn(text, result.stderr)
+        return result.stdout
+
+    def test_a_row_a_kernel_and_a_column_an_architecture(self):
+        result = self.run_on("[1/3] Building CUDA object conv.cu.o\n" + GOOD)
+        self.assertEqual((0, ""), (result.returncode, result.stderr))
+        self.assertEqual(["| kernel | sm_75 | sm_100 |",
+                          "|---|---|---|",
+                          "| `conv_kernel<128>` | 126 / 16640 / 0 / 0 | 123 / 16640 / 0 / 0 |",
+                          "| `conv_kernel<64>` | 36 / 0 / 0 / 24 |  |"], result.stdout.splitlines())
+
+    def test_a_kernel_that_spills_is_named(self):
+        for spilled in ((8, 0), (0, 8), (4, 4)):
+            table = self.fails(GOOD + says(CONV.format(64), "sm_80", "128 registers", spilled),
+                               "conv_kernel<64> on sm_80 spills 8 bytes")
+            self.assertIn("| 128 / 0 / 8 / 0 |", table)
+
+    def test_a_function_of_a_kernel_that_spills_is_named(self):
+        lines = GOOD.splitlines(keepends=True)
+        part = f"ptxas info    : Function properties for {PART}\n    16 bytes stack frame, 12 bytes spill stores, 4 bytes spill loads\n"
+        table = self.fails("".join(lines[:2]) + part + "".join(lines[2:]), "part on sm_100 spills 16 bytes")
+        self.assertIn("| `conv_kernel<128>` | 126 / 16640 / 0 / 0 | 123 / 16640 / 0 / 0 |", table)
+        self.assertIn("| `part` |  | - / 0 / 16 / 16 |", table)
+
+    def test_a_log_without_kernels_fails(self):
+        for log in ("", "ninja: no work to do.\n", "ptxas info    : 0 bytes gmem\n"):
+            self.fails(log, "cuda.log: expected kernels in it, found none")
+
+    def test_a_log_that_ends_early_fails(self):
+        for lines in (2, 3, 4):
+            self.fails("".join(GOOD.splitlines(keepends=True)[:lines]), "conv_kernel<128> on sm_100: its figures are missing")
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
