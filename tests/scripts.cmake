@@ -1,6 +1,7 @@
 # Tests that run once more under each instruction set, as <test>_<isa>. One that the machine lacks is reported as skipped.
 set(SLN_ISA_TESTS
   isa_test
+  buffers_test
   conv_test
   decode_test
   depthwise_test

@@ -27,6 +27,18 @@ void each_buffer(TestOp& op, const Visit& visit) {
   if (op.flags != nullptr) visit(op.flags, sln::Rows{op.items, 1, 1, 1});
 }
 
+// Writes a number and as many floats.
+struct CountingOp {
+  int32_t* count = nullptr;
+  float* dst = nullptr;
+};
+
+template <typename Visit>
+void each_buffer(CountingOp& op, const Visit& visit) {
+  visit(op.count, sln::Rows{{1}});
+  visit(op.dst, sln::Rows{{3, op.count}});
+}
+
 struct Buffers {
   std::vector<float> src = std::vector<float>(23, 1.0f);  // 6 rows of 3 floats, 4 apart
   std::vector<float> dst = std::vector<float>(27, 2.0f);  // 6 rows of 2 floats, 5 apart
@@ -74,6 +86,28 @@ TEST_CASE("what an op must not write is found") {
   found([](const TestOp& op) { op.dst[2] = 5; });   // between two rows
   found([](const TestOp& op) { op.dst[20] = 5; });  // of an item not in use
   found([](const TestOp& op) { op.flags[2] = 5; });
+}
+
+TEST_CASE("how many rows an op may write is what it has counted itself") {
+  for (const int32_t counted : {0, 1, 2, 3, -1, 4}) {
+    CAPTURE(counted);
+    std::vector<float> dst(3, 1.0f);
+    int32_t count = 77;
+    const auto run = [&] {
+      run_on_device(CountingOp{&count, dst.data()}, [&](const CountingOp& moved) {
+        *moved.count = counted;
+        moved.dst[1] = 5;
+        return 0;
+      });
+    };
+    if (counted < 2 || counted > 3) {
+      CHECK_THROWS_AS(run(), std::runtime_error);
+    } else {
+      CHECK_NOTHROW(run());
+      CHECK(count == counted);
+      CHECK(dst == std::vector<float>{1, 5, 1});
+    }
+  }
 }
 
 TEST_CASE("buffers that share memory share it on the device") {
