@@ -127,6 +127,7 @@ TEST_CASE("threads run up, down, or as the seed says") {
   CHECK(seen.size() == 5);
   CHECK_THROWS_AS(set_order("sideways"), std::invalid_argument);
   CHECK_THROWS_AS(set_order("3rd"), std::invalid_argument);
+  set_order("");
 }
 
 TEST_CASE("every thread and block has its turn in a seeded order") {
