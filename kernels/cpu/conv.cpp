@@ -121,6 +121,7 @@ void run(const ConvOp& op, void* /*scratch*/, ThreadPool& pool) {
   job.panels = conv_panels(op.desc, conv_lanes(isa));
   job.plan = make_plan(op.desc, job.panels);
   job.pixels = int64_t{items} * op.out_h * op.out_w;
+  job.src_end = op.src + (int64_t{items} * op.in_h * op.in_w - 1) * op.src_stride + op.desc.in_channels;
   job.plan.stream = writes_past_caches(op, job.panels, job.pixels);
 
   const ConvKernel kernel = job.plan.planar ? conv_planar_kernel(isa) : conv_kernel(isa);

@@ -74,7 +74,8 @@ struct ConvJob {
   ConvOp op;
   ConvPanels panels;
   ConvPlan plan;
-  int64_t pixels = 0;  // batch * out_h * out_w
+  int64_t pixels = 0;              // batch * out_h * out_w
+  const float* src_end = nullptr;  // behind the last channel of the last pixel: what follows is not the op's
 };
 
 // Computes the output pixels [begin, end) of the panels [panel_begin, panel_end).

@@ -108,7 +108,8 @@ void gather_window(const ConvJob& job, const Pixel& pixel, int64_t begin, int64_
     int64_t taps = 1;
     if (!inside) {
       zero_floats(count, to);
-    } else if (small && row_inside && c == 0 && (kernel - s) * channels <= end - begin) {
+    } else if (small && row_inside && c == 0 && (kernel - s) * channels <= end - begin &&
+               from + (kernel - s - 1) * step + 4 <= job.src_end) {
       taps = kernel - s;  // the rest of the window's row at once
       count = taps * channels;
       copy_small_taps(from, step, taps, channels, to);
