@@ -24,6 +24,7 @@ using Json = nlohmann::json;
 
 constexpr int kMaxDepth = 8;
 constexpr uint64_t kMaxHeader = 64 << 20;  // bytes; a header of a real network has some 100 KB
+constexpr uint64_t kPiece = 32 << 10;      // elements of a tensor that are read and checked at once, in the cache
 
 // An open regular file. Positions are explicit, so that many threads may read at once.
 class File {
@@ -49,23 +50,18 @@ class File {
 
   uint64_t bytes() const { return bytes_; }  // when it was opened
 
-  // Reads bytes [at, at + bytes) of the file and returns their CRC-32C, continued from crc. what: for the message where
-  // they are not there.
-  uint32_t read(uint64_t at, uint64_t bytes, void* to, const std::string& what, uint32_t crc = 0) const {
-    auto* next = static_cast<unsigned char*>(to);
+  // Reads bytes [at, at + bytes) of the file. what: for the message where they are not there.
+  void read(uint64_t at, uint64_t bytes, void* to, const std::string& what) const {
+    auto* const first = static_cast<unsigned char*>(to);
     for (uint64_t done = 0; done < bytes;) {
-      const auto piece = static_cast<size_t>(std::min(kPiece, bytes - done));
-      const ssize_t got = ::pread(fd_, next, piece, static_cast<off_t>(at + done));
+      const ssize_t got = ::pread(fd_, first + done, static_cast<size_t>(bytes - done), static_cast<off_t>(at + done));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) fail_io("be read");
       if (got == 0)
         fail(ErrorKind::kFormat, path_, ": ", what, ": expected ", bytes, " bytes at ", at, ", found ", done,
              ": the file was truncated since it was opened");
-      crc = crc32c(next, static_cast<size_t>(got), crc);
-      next += got;
       done += static_cast<uint64_t>(got);
     }
-    return crc;
   }
 
   // Throws where the file has another size than when it was opened. what: as above.
@@ -77,8 +73,6 @@ class File {
   }
 
  private:
-  static constexpr uint64_t kPiece = 128 << 10;  // bytes at once, so that the CRC finds them in the cache
-
   struct stat examine() const {
     struct stat status = {};
     if (::fstat(fd_, &status) != 0) fail_io("be examined");
@@ -123,19 +117,6 @@ uint64_t read_length(const char* bytes) {
   return length;
 }
 
-// Turns count halves, which fill the upper half of count floats, into these floats. Front to back this is safe: float i
-// ends at byte 4i + 4, the next unread half begins at 2 count + 2i + 2, which is no less as long as i < count.
-void widen_in_place(float* values, uint64_t count) {
-  auto* floats = reinterpret_cast<unsigned char*>(values);
-  const unsigned char* halves = floats + 2 * count;
-  for (uint64_t i = 0; i < count; ++i) {
-    uint16_t half;
-    std::memcpy(&half, halves + 2 * i, sizeof half);
-    const float value = half_to_float(half);
-    std::memcpy(floats + 4 * i, &value, sizeof value);
-  }
-}
-
 // Without an early way out, so that the compiler makes vectors of it.
 bool all_finite(const float* values, uint64_t count) {
   constexpr uint32_t kExponent = 0x7f800000;
@@ -165,18 +146,6 @@ struct Place {
   uint64_t bytes() const { return count * (half ? 2 : 4); }
 };
 
-// Reads elements [first, first + count) as float32 into `to`. Returns the CRC of their bytes in the file, continued.
-uint32_t read_elements(const File& file, const std::string& name, const Place& place, uint64_t first, uint64_t count,
-                       float* to, uint32_t crc) {
-  const std::string what = "tensor " + name;
-  file.check_size(what);
-  const uint64_t size = place.half ? 2 : 4;
-  char* const bytes = reinterpret_cast<char*>(to) + (4 - size) * count;
-  crc = file.read(place.at + first * size, count * size, bytes, what, crc);
-  if (place.half) widen_in_place(to, count);
-  return crc;
-}
-
 }  // namespace
 
 struct Blob::Impl {
@@ -193,9 +162,7 @@ struct Blob::Impl {
   void read_metadata(const Json& header);
   void read_table(const Json& header);
   Place read_entry(const Json& header, const TensorSpec& spec, uint64_t offset) const;
-  void check_weights() const;
-  void check_crc(const std::string& name, const Place& place, uint32_t found, const char* otherwise) const;
-  void check_finite(const std::string& name, const std::string& wrong) const;
+  void read(const std::string& name, float* to, uint64_t step, const char* otherwise) const;
   const std::string& need(const std::string& key) const;
   const Place& find(const std::string& name) const;
 };
@@ -203,7 +170,8 @@ struct Blob::Impl {
 void Blob::Impl::open() {
   file = std::make_unique<File>(path);
   read_header();
-  check_weights();
+  std::vector<float> piece(kPiece);
+  for (const TensorSpec& spec : blob_tensors(config)) read(spec.name, piece.data(), 0, "the weights are damaged");
 }
 
 void Blob::Impl::read_header() {
@@ -302,37 +270,31 @@ Place Blob::Impl::read_entry(const Json& header, const TensorSpec& spec, uint64_
   return place;
 }
 
-// Reads every tensor once, in the file's order, so that a damaged file is refused at opening; a piece at a time, so
-// that it takes no memory. A CRC that does not fit is told first: the values of a damaged file say nothing.
-void Blob::Impl::check_weights() const {
-  constexpr uint64_t kPiece = 32 << 10;  // elements
-  std::vector<float> piece(kPiece);
-  for (const TensorSpec& spec : blob_tensors(config)) {
-    const Place& place = find(spec.name);
-    uint32_t crc = 0;
-    std::string wrong;
-    for (uint64_t first = 0; first < place.count; first += kPiece) {
-      const uint64_t count = std::min(kPiece, place.count - first);
-      crc = read_elements(*file, spec.name, place, first, count, piece.data(), crc);
-      if (wrong.empty()) wrong = not_finite(piece.data(), count, first);
-    }
-    check_crc(spec.name, place, crc, "the weights are damaged");
-    check_finite(spec.name, wrong);
+// Reads a tensor and checks it, a piece of kPiece elements at a time. step: elements from piece to piece in `to`:
+// kPiece, or 0 to have each over the last one, where the tensor is only checked. A CRC that does not fit is told first:
+// the values of a damaged file say nothing. otherwise: what it means that it does not fit.
+void Blob::Impl::read(const std::string& name, float* to, uint64_t step, const char* otherwise) const {
+  const Place& place = find(name);
+  const std::string what = "tensor " + name;
+  std::vector<uint16_t> halves(place.half ? std::min(kPiece, place.count) : 0);
+  uint32_t crc = 0;
+  std::string wrong;
+  file->check_size(what);
+  for (uint64_t first = 0; first < place.count; first += kPiece, to += step) {
+    const uint64_t count = std::min(kPiece, place.count - first);
+    const uint64_t size = place.half ? sizeof(uint16_t) : sizeof(float);
+    void* const stored = place.half ? static_cast<void*>(halves.data()) : to;
+    file->read(place.at + first * size, count * size, stored, what);
+    crc = crc32c(stored, count * size, crc);
+    if (place.half) std::transform(halves.begin(), halves.begin() + static_cast<ptrdiff_t>(count), to, half_to_float);
+    if (wrong.empty()) wrong = not_finite(to, count, first);
   }
-}
-
-// otherwise: what it means that the CRC does not fit.
-void Blob::Impl::check_crc(const std::string& name, const Place& place, uint32_t found, const char* otherwise) const {
   char computed[9];
-  std::snprintf(computed, sizeof computed, "%08x", found);
+  std::snprintf(computed, sizeof computed, "%08x", crc);
   if (place.crc != computed)
-    fail(ErrorKind::kFormat, path, ": tensor ", name, ": CRC-32C: expected ", place.crc, ", found ", computed, ": ",
+    fail(ErrorKind::kFormat, path, ": ", what, ": CRC-32C: expected ", place.crc, ", found ", computed, ": ",
          otherwise);
-}
-
-// wrong: not_finite().
-void Blob::Impl::check_finite(const std::string& name, const std::string& wrong) const {
-  if (!wrong.empty()) fail(ErrorKind::kFormat, path, ": tensor ", name, ": expected finite weights, found ", wrong);
+  if (!wrong.empty()) fail(ErrorKind::kFormat, path, ": ", what, ": expected finite weights, found ", wrong);
 }
 
 const Place& Blob::Impl::find(const std::string& name) const {
@@ -351,9 +313,6 @@ std::shared_ptr<const Blob> Blob::open(const std::string& path) {
   return blob;
 }
 
-const std::string& Blob::path() const {
-  return impl_->path;
-}
 const Config& Blob::config() const {
   return impl_->config;
 }
@@ -369,10 +328,7 @@ int64_t Blob::elements(const std::string& name) const {
 }
 
 void Blob::read(const std::string& name, float* to) const {
-  const Place& place = impl_->find(name);
-  const uint32_t crc = read_elements(*impl_->file, name, place, 0, place.count, to, 0);
-  impl_->check_crc(name, place, crc, "the file was changed since it was opened");
-  impl_->check_finite(name, not_finite(to, place.count, 0));
+  impl_->read(name, to, kPiece, "the file was changed since it was opened");
 }
 
 }  // namespace sln

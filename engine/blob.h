@@ -37,7 +37,6 @@ class Blob {
   static std::shared_ptr<const Blob> open(const std::string& path);
   ~Blob();
 
-  const std::string& path() const;
   const Config& config() const;
   const Metadata& metadata() const;
   int64_t file_bytes() const;
