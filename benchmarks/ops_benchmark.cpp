@@ -313,7 +313,7 @@ bool run_case(const char* name, Work& work, const Run& body, double bytes, std::
 
 int run(const Options& options) {
   cpu::ThreadPool pool(options.threads);
-  const double peak = cpu::measure_peak_flops(options.threads);
+  const double peak = cpu::measure_peak_flops(pool);
   std::printf("%s, %s, %d threads, %s time, compiler %s, measured peak %.1f GFLOP/s\n", processor_name().c_str(),
               cpu::isa_name(cpu::isa()), options.threads, options.cpu_clock ? "processor" : "wall", __VERSION__,
               peak / 1e9);

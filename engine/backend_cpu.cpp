@@ -4,11 +4,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <stdexcept>
 
 #include "engine/backend.h"
 #include "engine/device.h"
-#include "engine/error.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/isa.h"
 
@@ -36,7 +34,7 @@ class CpuBackend final : public Backend {
   }
   void read(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
 
-  double measure_peak_flops() override { return cpu::measure_peak_flops(pool_.threads()); }
+  double measure_peak_flops() override { return cpu::measure_peak_flops(pool_); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -73,11 +71,6 @@ class CpuDevice final : public Device {
 }  // namespace
 
 std::shared_ptr<Device> open_cpu_device() {
-  try {
-    cpu::isa();
-  } catch (const std::invalid_argument& error) {
-    throw Error(ErrorKind::kUnsupported, error.what());
-  }
   return std::make_shared<CpuDevice>();
 }
 

@@ -21,8 +21,10 @@ bool isa_supported(Isa isa);
 // "avx512", "avx2" or "sse4".
 const char* isa_name(Isa isa);
 
-// Measured fp32 fused multiply-add rate of `threads` threads together, in FLOP/s (1 FMA = 2 FLOP), best of several
+class ThreadPool;
+
+// Measured fp32 fused multiply-add rate of the pool's threads together, in FLOP/s (1 FMA = 2 FLOP), best of several
 // short runs of a register-only loop, in processor time. Takes about 0.05 s.
-double measure_peak_flops(int threads);
+double measure_peak_flops(ThreadPool& pool);
 
 }  // namespace sln::cpu

@@ -2,9 +2,9 @@
 #include <time.h>
 
 #include <algorithm>
-#include <thread>
 #include <vector>
 
+#include "kernels/cpu/parallel.h"
 #include "kernels/isa.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -58,26 +58,23 @@ double thread_seconds() {
 
 }  // namespace
 
-double measure_peak_flops(int threads) {
+double measure_peak_flops(ThreadPool& pool) {
   constexpr int kRuns = 12;
   constexpr int64_t kRounds = 1200 * 1000;  // 4 ms at one vector per cycle and 3.6 GHz
   const auto rounds = SLN_SELECT(fma_rounds);
   // Each thread times its own runs; what they reach together is the sum, so none waits for another's start.
-  std::vector<double> rate(static_cast<size_t>(std::max(1, threads)), 0.0);
-  const auto measure = [&](size_t index) {
+  std::vector<double> rate(static_cast<size_t>(pool.threads()), 0.0);
+  pool.parallel_for(pool.threads(), [&](int64_t, int64_t, int thread) {
+    double& best = rate[static_cast<size_t>(thread)];
     for (int run = 0; run < kRuns; ++run) {
       float sink[16] = {0.5f,
                         0.25f};  // the fixed point of a = a/2 + 1/4, so no value ever becomes subnormal or infinite
       const double start = thread_seconds();
       const int64_t fmas = rounds(kRounds, sink);
       const double seconds = thread_seconds() - start;
-      rate[index] = std::max(rate[index], 2.0 * static_cast<double>(fmas) / seconds);
+      best = std::max(best, 2.0 * static_cast<double>(fmas) / seconds);
     }
-  };
-  std::vector<std::thread> others;
-  for (size_t i = 1; i < rate.size(); ++i) others.emplace_back(measure, i);
-  measure(0);
-  for (std::thread& thread : others) thread.join();
+  });
   double sum = 0;
   for (const double r : rate) sum += r;
   return sum;
