@@ -66,9 +66,12 @@ class DeviceMemory {
   size_t bytes_ = 0;
 };
 
-// device: "auto", "cpu" or "cuda". Throws Error(kInvalidArgument) for another name, Error(kUnsupported) for a device
-// that this build or machine does not have.
-std::shared_ptr<Device> open_device(const std::string& device);
+// Throws Error(kInvalidArgument) for a name that is not "auto", "cpu" or "cuda".
+void check_device_name(const std::string& name);
+
+// By such a name. Throws as that, and Error(kUnsupported) for a device that this build or machine does not have, or an
+// instruction set that SLN_ISA names and the machine lacks: decoding runs on the CPU whatever the device is.
+std::shared_ptr<Device> open_device(const std::string& name);
 
 // Behind open_device, one file each. CUDA's is backend_cuda.cpp, or backend_no_cuda.cpp in a library without it: the
 // linker chooses.

@@ -92,8 +92,7 @@ sln_status sln_options_set_string(sln_options* options, const char* name, const 
     const std::string key = name;
     const std::string text = value;
     if (key == "device") {
-      if (text != "auto" && text != "cpu" && text != "cuda")
-        fail(ErrorKind::kInvalidArgument, "option device: expected auto, cpu or cuda, found '", text, "'");
+      sln::check_device_name(text);
       options->values.device = text;
     } else if (key == "score_mode") {
       if (text != "mask" && text != "objectness")
