@@ -73,8 +73,8 @@ Pipeline::Pipeline(const Model& model, const Options& options, std::shared_ptr<D
 
 void Pipeline::submit(const Image& image) {
   if (under_way() == flights())
-    fail(ErrorKind::kInvalidArgument, "submit: expected at most ", flights(),
-         " images under way on this engine, found that all are: collect one first");
+    fail(ErrorKind::kInvalidArgument, "images under way on this engine: expected fewer than ", flights(),
+         " before a submit, found ", under_way(), ": collect one first");
   Flight& flight = flights_[submitted_ % flights_.size()];
   ++submitted_;
   flight.error = nullptr;
@@ -97,7 +97,8 @@ void Pipeline::forward(const Image& image, Flight& flight) {
 
 void Pipeline::collect(Result& result) {
   using Clock = std::chrono::steady_clock;
-  if (under_way() == 0) fail(ErrorKind::kInvalidArgument, "collect: expected an image under way, found none");
+  if (under_way() == 0)
+    fail(ErrorKind::kInvalidArgument, "images under way on this engine: expected one to collect, found none");
   Flight& flight = flights_[collected_ % flights_.size()];
   ++collected_;
   for (StageTime& stage : stages_) stage = {stage.name, 0, 0};
@@ -112,8 +113,8 @@ void Pipeline::collect(Result& result) {
 
 void Pipeline::run(const Image& image, Result& result) {
   if (under_way() != 0)
-    fail(ErrorKind::kInvalidArgument, "run: expected no image under way on this engine, found ", under_way(),
-         ": collect first");
+    fail(ErrorKind::kInvalidArgument, "images under way on this engine: expected none before a run, found ",
+         under_way(), ": collect first");
   submit(image);
   collect(result);
 }

@@ -19,7 +19,8 @@
  *   sln_result_destroy(result); sln_engine_destroy(engine); sln_options_destroy(options); sln_model_destroy(model);
  *
  * Threads: a model is immutable and may be used by many threads. An engine and a result belong to one thread at a time;
- * use one engine per thread. The engine's own worker threads exist only while it does.
+ * use one engine per thread. The engine's own worker threads exist only while it does. A call needs up to 300 KB of its
+ * thread's stack.
  * Lifetimes: every *_destroy accepts NULL. An engine keeps what it needs of its model, so the model may go first. A
  * result is independent of engine and model. Errors: functions return SLN_OK (0) or a status; sln_last_error() then
  * gives one line of text for this thread. No function prints, aborts or exits. Outputs are untouched on failure, unless

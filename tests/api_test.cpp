@@ -364,7 +364,7 @@ TEST_CASE("Submit and collect give what run gives, and refuse what does not fit"
   CHECK(info.flights == 1);
 
   CHECK(sln_engine_collect(run.engine, run.result) == SLN_ERROR_INVALID_ARGUMENT);
-  CHECK(std::string(sln_last_error()).find("expected an image under way, found none") != std::string::npos);
+  CHECK(std::string(sln_last_error()).find("expected one to collect, found none") != std::string::npos);
   CHECK(sln_result_object_count(run.result) == 0);
   std::vector<uint8_t> pixels = test_picture(90, 60);
   REQUIRE(sln_engine_submit(run.engine, pixels.data(), 90, 60, 270) == SLN_OK);
