@@ -32,6 +32,7 @@ std::string concat(const Parts&... parts) {
   std::ostringstream out;
   out.imbue(std::locale::classic());
   out.precision(9);
+  out.exceptions(std::ios::badbit);  // out of memory is told, not swallowed with half of the text
   (void)(out << ... << parts);
   return out.str();
 }
