@@ -29,38 +29,38 @@ void Capture::pixels(const char* name, const MapView& map) {
   tensors_.push_back(std::move(tensor));
 }
 
-void capture(const Canvas& canvas, const Config& /*config*/, Capture& tensors) {
+void capture(const Canvas& canvas, Capture& tensors) {
   tensors.pixels("canvas", canvas.map.view);
 }
 
-void capture(const Features& features, const Config& /*config*/, Capture& tensors) {
+void capture(const Features& features, Capture& tensors) {
   tensors.pixels("features", features.map.view);
 }
 
-void capture(const GlobalLayers& global, const Config& /*config*/, Capture& tensors) {
+void capture(const GlobalLayers& global, Capture& tensors) {
   tensors.pixels("global_layers", global.view);
 }
 
-void capture(const RpnMaps& maps, const Config& /*config*/, Capture& tensors) {
+void capture(const RpnMaps& maps, Capture& tensors) {
   tensors.pixels("rpn_objectness", maps.objectness.view);
   tensors.pixels("rpn_deltas", maps.deltas.view);
 }
 
-void capture(const Boxes& boxes, const Config& /*config*/, Capture& tensors) {
+void capture(const Boxes& boxes, Capture& tensors) {
   tensors.items("boxes", boxes.items, {4}, boxes.boxes);
   tensors.items("scores", boxes.items, {}, boxes.scores);
   tensors.items("anchor_index", boxes.items, {}, boxes.anchor_index);
 }
 
-void capture(const RoiFeatures& /*rois*/, const Config& /*config*/, Capture& /*tensors*/) {}
+void capture(const RoiFeatures& /*rois*/, Capture& /*tensors*/) {}
 
-void capture(const InstanceLayers& instance, const Config& /*config*/, Capture& tensors) {
+void capture(const InstanceLayers& instance, Capture& tensors) {
   tensors.pixels("instance_layers", instance.probabilities.view);
 }
 
-void capture(const SemDist& semdist, const Config& config, Capture& tensors) {
-  const int p = config.roi_side;
-  tensors.items("layers", semdist.items, {config.layers + 1, p, p}, semdist.layers);
+void capture(const SemDist& semdist, Capture& tensors) {
+  const int p = tensors.config().roi_side;
+  tensors.items("layers", semdist.items, {tensors.config().layers + 1, p, p}, semdist.layers);
   tensors.items("confidence", semdist.items, {p, p}, semdist.confidence);
   tensors.items("level", semdist.items, {p, p}, static_cast<const uint8_t*>(semdist.level.data()));
 }

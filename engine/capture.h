@@ -15,7 +15,9 @@ namespace sln {
 // Reads tensors from the device and appends them.
 class Capture {
  public:
-  Capture(Backend& backend, std::vector<Tensor>& tensors) : backend_(backend), tensors_(tensors) {}
+  Capture(const Config& config, Backend& backend, std::vector<Tensor>& tensors)
+      : config_(config), backend_(backend), tensors_(tensors) {}
+  const Config& config() const { return config_; }
 
   // (batch, h, w, stride) pixels -> [channels,h,w], or [batch,channels,h,w] where the batch is counted.
   void pixels(const char* name, const MapView& map);
@@ -33,18 +35,19 @@ class Capture {
 
  private:
   int used(const Items& items);
+  const Config& config_;
   Backend& backend_;
   std::vector<Tensor>& tensors_;
 };
 
 // What is captured of each stage's output; nothing of some.
-void capture(const Canvas& canvas, const Config& config, Capture& tensors);
-void capture(const Features& features, const Config& config, Capture& tensors);
-void capture(const GlobalLayers& global, const Config& config, Capture& tensors);
-void capture(const RpnMaps& maps, const Config& config, Capture& tensors);
-void capture(const Boxes& boxes, const Config& config, Capture& tensors);
-void capture(const RoiFeatures& rois, const Config& config, Capture& tensors);
-void capture(const InstanceLayers& instance, const Config& config, Capture& tensors);
-void capture(const SemDist& semdist, const Config& config, Capture& tensors);
+void capture(const Canvas& canvas, Capture& tensors);
+void capture(const Features& features, Capture& tensors);
+void capture(const GlobalLayers& global, Capture& tensors);
+void capture(const RpnMaps& maps, Capture& tensors);
+void capture(const Boxes& boxes, Capture& tensors);
+void capture(const RoiFeatures& rois, Capture& tensors);
+void capture(const InstanceLayers& instance, Capture& tensors);
+void capture(const SemDist& semdist, Capture& tensors);
 
 }  // namespace sln

@@ -40,8 +40,8 @@ class Page : public Context {
     mark(2 * static_cast<int>(flight_.stages.size()) + 1);
     flight_.stages.push_back({name, std::exchange(work, {})});
     if (capture_) {
-      Capture tensors(backend, flight_.captured);
-      capture(output, config, tensors);
+      Capture tensors(config, backend, flight_.captured);
+      capture(output, tensors);
     }
     mark(2 * static_cast<int>(flight_.stages.size()));
     return output;

@@ -19,6 +19,12 @@ void need_mask(sln_mask mask, const char* function) {
     fail(ErrorKind::kInvalidArgument, function, ": mask: expected 0 to 2, found ", static_cast<int>(mask));
 }
 
+const sln::ResultObject& object_at(const sln_result* result, int32_t index, const char* function) {
+  need(result, function, "result");
+  need_index(index, static_cast<int64_t>(result->values.objects.size()), function);
+  return result->values.objects[static_cast<size_t>(index)];
+}
+
 }  // namespace
 
 sln_status sln_result_create(sln_result** result) {
@@ -52,16 +58,6 @@ sln_status sln_result_get_info(const sln_result* result, sln_result_info* info) 
 int32_t sln_result_object_count(const sln_result* result) {
   return result == nullptr ? 0 : static_cast<int32_t>(result->values.objects.size());
 }
-
-namespace {
-
-const sln::ResultObject& object_at(const sln_result* result, int32_t index, const char* function) {
-  need(result, function, "result");
-  need_index(index, static_cast<int64_t>(result->values.objects.size()), function);
-  return result->values.objects[static_cast<size_t>(index)];
-}
-
-}  // namespace
 
 sln_status sln_result_get_object(const sln_result* result, int32_t index, sln_object* object) {
   return guarded([&] {
