@@ -41,4 +41,16 @@ void visit_used(Items& items, const Visit& visit) {
   if (items.used != nullptr) visit(items.used, Rows{{1}});
 }
 
+namespace cpu {
+
+class ThreadPool;
+
+// Bytes that run(op, scratch, pool) of the CPU needs beside the op's buffers, 64-byte aligned; the same for every
+// image. An op that needs some declares its own.
+template <typename Op>
+size_t scratch_bytes(const Op& /*op*/, int /*threads*/) {
+  return 0;
+}
+
+}  // namespace cpu
 }  // namespace sln

@@ -59,6 +59,27 @@ void each_buffer(ConvOp& op, const Visit& visit) {
   visit(op.dst, Rows{op.batch, out_pixels, ceil16(op.desc.out_channels), op.dst_stride});
 }
 
+// What no device can pack or run: says what is wrong, or null. What is wrong with packed weights is the packer's to
+// say.
+inline const char* fault_of(const ConvDesc& desc) {
+  if (desc.in_channels <= 0) return "in_channels must be positive";
+  if (desc.out_channels <= 0) return "out_channels must be positive";
+  if (desc.kernel <= 0 || desc.kernel > 1024) return "kernel must be in 1..1024";
+  if (desc.stride <= 0) return "stride must be positive";
+  if (desc.pad < 0) return "pad must not be negative";
+  if (desc.dilation <= 0) return "dilation must be positive";
+  return nullptr;
+}
+inline const char* fault_of(const ConvOp& op) {
+  if (op.src == nullptr || op.dst == nullptr) return "src or dst is null";
+  if (op.in_h <= 0 || op.in_w <= 0 || op.out_h <= 0 || op.out_w <= 0) return "map without pixels";
+  if (op.src_stride < op.desc.in_channels) return "src_stride is below in_channels";
+  if (op.dst_stride < ceil16(op.desc.out_channels)) return "dst_stride is below ceil16(out_channels)";
+  if (op.residual != nullptr && op.residual_stride < op.desc.out_channels)
+    return "residual_stride is below out_channels";
+  return fault_of(op.desc);
+}
+
 // Multiply-accumulates.
 inline int64_t macs_per_item(const ConvOp& op) {
   const ConvDesc& desc = op.desc;
@@ -66,8 +87,6 @@ inline int64_t macs_per_item(const ConvOp& op) {
 }
 
 namespace cpu {
-
-class ThreadPool;
 
 // Bytes that pack() writes, bias included.
 size_t packed_bytes(const ConvDesc& desc);
@@ -78,9 +97,6 @@ PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias
 
 // Runs the direct plan. Allocates nothing.
 void run(const ConvOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const ConvOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 
 }  // namespace cpu
 }  // namespace sln

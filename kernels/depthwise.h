@@ -53,9 +53,6 @@ PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float*
 
 // Allocates nothing.
 void run(const DepthwiseOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const DepthwiseOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 
 }  // namespace cpu
 }  // namespace sln

@@ -35,10 +35,6 @@ void each_buffer(MaskPlanesOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 void run(const MaskPlanesOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const MaskPlanesOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 }  // namespace cpu
 }  // namespace sln

@@ -20,10 +20,6 @@ void each_buffer(CanvasFromPlanesOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 void run(const CanvasFromPlanesOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const CanvasFromPlanesOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 }  // namespace cpu
 }  // namespace sln

@@ -34,10 +34,6 @@ void each_buffer(PoolOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 void run(const PoolOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const PoolOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 }  // namespace cpu
 }  // namespace sln

@@ -48,7 +48,6 @@ void each_buffer(ProposalsOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 // Allocates nothing.
 void run(const ProposalsOp& op, void* scratch, ThreadPool& pool);
 size_t scratch_bytes(const ProposalsOp& op, int threads);

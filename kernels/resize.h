@@ -29,7 +29,6 @@ void each_buffer(ResizeOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 // Allocates nothing.
 void run(const ResizeOp& op, void* scratch, ThreadPool& pool);
 // For any image: it depends on the canvas alone, so a larger photo needs no more memory.

@@ -31,10 +31,6 @@ void each_buffer(RoiAlignOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 void run(const RoiAlignOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const RoiAlignOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 }  // namespace cpu
 }  // namespace sln

@@ -59,14 +59,7 @@ void each_buffer(RefineOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 void run(const SoftmaxOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const SoftmaxOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 void run(const RefineOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const RefineOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 }  // namespace cpu
 }  // namespace sln

@@ -38,10 +38,6 @@ void each_buffer(UpsampleSumOp& op, const Visit& visit) {
 }
 
 namespace cpu {
-class ThreadPool;
 void run(const UpsampleSumOp& op, void* scratch, ThreadPool& pool);
-inline size_t scratch_bytes(const UpsampleSumOp& /*op*/, int /*threads*/) {
-  return 0;
-}
 }  // namespace cpu
 }  // namespace sln

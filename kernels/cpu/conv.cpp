@@ -22,17 +22,13 @@ void require(bool holds, const char* what) {
 }
 
 void check(const ConvOp& op) {
-  const ConvDesc& desc = op.desc;
+  const char* const fault = fault_of(op);
+  require(fault == nullptr, fault);
   require(op.weights.weights != nullptr && op.weights.layout >= layout_of(Isa::kSse4) &&
               op.weights.layout <= layout_of(Isa::kAvx512),
           "weights were not packed by cpu::pack");
-  require(op.weights.bytes == packed_bytes_for(isa_of(op.weights.layout), desc),
+  require(op.weights.bytes == packed_bytes_for(isa_of(op.weights.layout), op.desc),
           "weights were packed for another shape");
-  require(op.src != nullptr && op.dst != nullptr, "src or dst is null");
-  require(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
-  require(op.src_stride >= desc.in_channels, "src_stride is below in_channels");
-  require(op.dst_stride >= ceil16(desc.out_channels), "dst_stride is below ceil16(out_channels)");
-  require(op.residual == nullptr || op.residual_stride >= desc.out_channels, "residual_stride is below out_channels");
 }
 
 // Reading windows through pointers saves gathering them. That pays where few channels share the gathering, all weights

@@ -13,12 +13,8 @@ void require(bool holds, const char* what) {
 }
 
 void check(const ConvDesc& desc) {
-  require(desc.in_channels > 0, "in_channels must be positive");
-  require(desc.out_channels > 0, "out_channels must be positive");
-  require(desc.kernel > 0 && desc.kernel <= 1024, "kernel must be in 1..1024");
-  require(desc.stride > 0, "stride must be positive");
-  require(desc.pad >= 0, "pad must not be negative");
-  require(desc.dilation > 0, "dilation must be positive");
+  const char* const fault = fault_of(desc);
+  require(fault == nullptr, fault);
 }
 
 // Up to where the bias begins, a multiple of 64 bytes.

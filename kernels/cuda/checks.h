@@ -11,7 +11,7 @@ namespace sln::cuda {
 
 constexpr int64_t kMaxElements = 0x7fffffff;  // kernels count the elements of a buffer in 32 bits, signed
 
-inline void require(bool holds, const char* op, const std::string& what) {
+inline void require(bool holds, const char* op, const char* what) {
   if (!holds) throw std::invalid_argument(std::string(op) + ": " + what);
 }
 

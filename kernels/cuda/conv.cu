@@ -229,11 +229,8 @@ void check(const ConvOp& op, const ConvPanels& panels) {
   const ConvDesc& desc = op.desc;
   check(op.weights.weights != nullptr && op.weights.layout == panels.layout(), "weights were not packed by cuda::pack");
   check(op.weights.bytes == packed_bytes(desc), "weights were packed for another shape");
-  check(op.src != nullptr && op.dst != nullptr, "src or dst is null");
-  check(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
-  check(op.src_stride >= desc.in_channels, "src_stride is below in_channels");
-  check(op.dst_stride >= ceil16(desc.out_channels), "dst_stride is below ceil16(out_channels)");
-  check(op.residual == nullptr || op.residual_stride >= desc.out_channels, "residual_stride is below out_channels");
+  const char* const fault = fault_of(op);
+  check(fault == nullptr, fault);
   check(op.residual != op.dst || op.residual_stride == op.dst_stride, "the residual is dst, with another stride");
   const int64_t last = op.out_h > op.out_w ? op.out_h : op.out_w;
   check(last * desc.stride + int64_t{desc.kernel + 4} * desc.dilation <= kMaxReach && desc.pad <= kMaxReach,

@@ -19,12 +19,8 @@ void check(bool holds, const char* what) {
 }  // namespace
 
 ConvPanels conv_panels(const ConvDesc& desc) {
-  check(desc.in_channels > 0, "in_channels must be positive");
-  check(desc.out_channels > 0, "out_channels must be positive");
-  check(desc.kernel > 0 && desc.kernel <= 1024, "kernel must be in 1..1024");
-  check(desc.stride > 0, "stride must be positive");
-  check(desc.pad >= 0, "pad must not be negative");
-  check(desc.dilation > 0, "dilation must be positive");
+  const char* const fault = fault_of(desc);
+  check(fault == nullptr, fault);
   ConvPanels panels;
   // The wider panel reads the map half as often. It is taken where it computes no more channels than the other.
   panels.width = ceil_to(desc.out_channels, 64) % 128 == 0 ? 128 : 64;

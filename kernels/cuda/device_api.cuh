@@ -66,9 +66,5 @@ namespace sln::cuda {
 
 constexpr int kWarp = 32;
 constexpr unsigned int kAllLanes = 0xffffffffu;
-constexpr size_t kSharedLimit = 48 * 1024;       // of a block, static and dynamic together, on every architecture
-constexpr unsigned int kMaxGridX = 0x7fffffffu;  // blocks
-constexpr unsigned int kMaxGridYZ = 65535;       // blocks
-constexpr unsigned int kMaxBlockThreads = 1024;
 
 }  // namespace sln::cuda

@@ -197,7 +197,7 @@ TEST_CASE("the device says what it is") {
   CHECK(cudaGetLastError() == cudaErrorInvalidDevice);
   cudaDeviceProp properties;
   REQUIRE(cudaGetDeviceProperties(&properties, 0) == cudaSuccess);
-  CHECK(properties.sharedMemPerBlock == sln::cuda::kSharedLimit);
+  CHECK(properties.sharedMemPerBlock == 48 * 1024);
   CHECK(properties.warpSize == warpSize);
   cudaFuncAttributes attributes;
   REQUIRE(cudaFuncGetAttributes(&attributes, nothing) == cudaSuccess);
