@@ -174,6 +174,27 @@ TEST_CASE("a launch on a stream that does not exist is refused, and changes noth
   reset();
 }
 
+TEST_CASE("events tell the time between what was enqueued, and refuse what was not recorded") {
+  cudaEvent_t from = nullptr;
+  cudaEvent_t to = nullptr;
+  REQUIRE(cudaEventCreate(&from) == cudaSuccess);
+  REQUIRE(cudaEventCreate(&to) == cudaSuccess);
+  float milliseconds = -1;
+  REQUIRE(cudaEventRecord(from) == cudaSuccess);
+  CHECK(cudaEventElapsedTime(&milliseconds, from, to) == cudaErrorInvalidResourceHandle);
+  CHECK(milliseconds == -1);
+  REQUIRE(cudaEventRecord(to) == cudaSuccess);
+  REQUIRE(cudaEventElapsedTime(&milliseconds, from, to) == cudaSuccess);
+  CHECK(milliseconds >= 0);
+  CHECK(cudaEventRecord(nullptr) == cudaErrorInvalidResourceHandle);
+  cudaStream_t stream = nullptr;
+  REQUIRE(cudaStreamCreate(&stream) == cudaSuccess);
+  REQUIRE(cudaStreamDestroy(stream) == cudaSuccess);
+  CHECK(cudaEventRecord(to, stream) == cudaErrorInvalidResourceHandle);
+  CHECK(cudaEventDestroy(from) == cudaSuccess);
+  CHECK(cudaEventDestroy(to) == cudaSuccess);
+}
+
 TEST_CASE("several host threads launch at once") {
   DeviceArray<int> out(4 * 640);
   REQUIRE(cudaMemset(out.data(), 0, 4 * 640 * sizeof(int)) == cudaSuccess);

@@ -159,6 +159,21 @@ TEST_CASE("copies are between the sides that they name") {
   reset();
 }
 
+TEST_CASE("a copy of rows leaves what lies between them") {
+  const std::vector<char> host = {1, 2, 3, 4, 5, 6, 7, 8};
+  char* device = nullptr;
+  REQUIRE(cudaMalloc(&device, 10) == cudaSuccess);
+  REQUIRE(cudaMemset(device, 9, 10) == cudaSuccess);
+  REQUIRE(cudaMemcpy2DAsync(device, 5, host.data(), 4, 3, 2, cudaMemcpyHostToDevice) == cudaSuccess);
+  std::vector<char> back(10);
+  REQUIRE(cudaMemcpy(back.data(), device, 10, cudaMemcpyDeviceToHost) == cudaSuccess);
+  CHECK(back == std::vector<char>{1, 2, 3, 9, 9, 5, 6, 7, 9, 9});
+  CHECK(cudaMemcpy2DAsync(device, 2, host.data(), 4, 3, 2, cudaMemcpyHostToDevice) == cudaErrorInvalidValue);
+  CHECK(cudaMemcpy2DAsync(device, 5, host.data(), 4, 3, 3, cudaMemcpyHostToDevice) == cudaErrorInvalidValue);
+  CHECK(cudaMemcpy2DAsync(device, 5, device, 4, 3, 2, cudaMemcpyHostToDevice) == cudaErrorInvalidValue);
+  CHECK(cudaFree(device) == cudaSuccess);
+}
+
 TEST_CASE("copies and fills stay in one allocation") {
   DeviceArray<unsigned char> a(100);
   DeviceArray<unsigned char> b(100);

@@ -88,6 +88,19 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   return error != cudaSuccess ? error : emulator::copy(to, from, bytes, kind);
 }
 
+cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
+                              size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
+  cudaError_t error = nothing_left_to_do(stream);
+  if (error == cudaSuccess && (width > to_pitch || width > from_pitch)) {
+    error = refuse("copy of rows that are wider than their pitch", cudaErrorInvalidValue);
+  }
+  for (size_t row = 0; row < height && error == cudaSuccess; ++row) {
+    error = emulator::copy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch,
+                           width, kind);
+  }
+  return error;
+}
+
 cudaError_t cudaMemset(void* to, int value, size_t bytes) {
   return emulator::set(to, value, bytes);
 }
