@@ -25,7 +25,7 @@ struct Rows {
 };
 
 // Channels of a pixel are padded to whole vectors of every device.
-inline int ceil16(int channels) {
+SLN_HD inline int ceil16(int channels) {
   return (channels + 15) / 16 * 16;
 }
 

@@ -14,12 +14,12 @@
 // one barrier a piece suffices.
 #include <cmath>
 
+#include "kernels/cuda/activate.cuh"
 #include "kernels/cuda/checks.h"
 #include "kernels/cuda/conv_panels.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/ops.h"
 #include "kernels/cuda/quads.cuh"
-#include "kernels/math/activation.h"
 
 namespace sln::cuda {
 namespace {
@@ -152,9 +152,7 @@ __device__ __forceinline__ void multiply(const PixelTile& pixel_tile, const Weig
 __device__ __forceinline__ float finish(const ConvOp& p, float sum, float bias, float residual) {
   if (p.weights.bias != nullptr) sum += bias;
   if (p.residual != nullptr) sum += residual;
-  if (p.desc.activation == Activation::kRelu) return relu(sum);
-  if (p.desc.activation == Activation::kRelu6) return relu6(sum);
-  return sum;
+  return activate(p.desc.activation, sum);
 }
 
 // Finishes and writes four channels of a thread's pixels, of which the first is `down`; their sums begin at `column`.
@@ -217,7 +215,7 @@ __global__ void __launch_bounds__(Loader<kColumns>::kThreads, 512 / Loader<kColu
   SLN_UNROLL(2)
   for (int j = 0; j < kOutputs; j += 4) {
     const int channel = panel * kColumns + across + j / 4 * (kColumns / 2);
-    if (channel < (p.desc.out_channels + 15) / 16 * 16) write(p, first + down, pixels, channel, j, sums);
+    if (channel < ceil16(p.desc.out_channels)) write(p, first + down, pixels, channel, j, sums);
   }
 }
 
@@ -239,6 +237,11 @@ void check(const ConvOp& op, const ConvPanels& panels) {
 }
 
 }  // namespace
+
+size_t scratch_bytes(const ConvOp& op) {
+  if (op.batch.room > 0) check(op, conv_panels(op.desc));
+  return 0;
+}
 
 int run(const ConvOp& op, void* /*scratch*/, Stream stream) {
   if (op.batch.room <= 0) return cudaSuccess;

@@ -2,11 +2,22 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 #include "kernels/cuda/device_api.cuh"
 
 namespace sln::cuda {
+
+// Blocks of `block` threads for at least `threads` threads in all.
+inline dim3 grid_for(int64_t threads, int block) {
+  return dim3(static_cast<unsigned>((threads + block - 1) / block));
+}
+
+// Of all threads of such a grid.
+__device__ __forceinline__ int thread_number() {
+  return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+}
 
 // Keeps a parameter out of the deduction, so that an unsigned or a size_t converts to the kernel's int.
 template <class T>

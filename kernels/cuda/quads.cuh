@@ -1,6 +1,7 @@
 // Four channels at a time of maps whose pixels need not be aligned, and need not have four more channels.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/cuda/device_api.cuh"
@@ -36,6 +37,18 @@ __device__ __forceinline__ void store_quad(float* to, const float4& v, int left,
     if (left > 2) to[2] = v.z;
     if (left > 3) to[3] = v.w;
   }
+}
+
+// What is done to each of the four.
+__device__ __forceinline__ float4 fma_quad(const float4& a, const float4& b, const float4& c) {
+  return make_float4(std::fmaf(a.x, b.x, c.x), std::fmaf(a.y, b.y, c.y), std::fmaf(a.z, b.z, c.z),
+                     std::fmaf(a.w, b.w, c.w));
+}
+__device__ __forceinline__ float4 add_quad(const float4& a, const float4& b) {
+  return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+}
+__device__ __forceinline__ float4 all_of(float value) {
+  return make_float4(value, value, value, value);
 }
 
 }  // namespace sln::cuda
