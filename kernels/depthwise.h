@@ -40,6 +40,22 @@ void each_buffer(DepthwiseOp& op, const Visit& visit) {
   visit(op.dst, Rows{{1}, int64_t{op.out_h} * op.out_w, channels, op.dst_stride});
 }
 
+// What no device can pack or run: says what is wrong, or null (as kernels/conv.h).
+inline const char* fault_of(const DepthwiseDesc& desc) {
+  if (desc.channels <= 0) return "channels must be positive";
+  if (desc.kernel != 3 && desc.kernel != 5) return "kernel must be 3 or 5";
+  if (desc.stride != 1 && desc.stride != 2) return "stride must be 1 or 2";
+  if (desc.pad < 0 || desc.pad >= desc.kernel) return "pad must be in 0..kernel-1";
+  return nullptr;
+}
+inline const char* fault_of(const DepthwiseOp& op) {
+  if (op.src == nullptr || op.dst == nullptr) return "src or dst is null";
+  if (op.in_h <= 0 || op.in_w <= 0 || op.out_h <= 0 || op.out_w <= 0) return "map without pixels";
+  if (op.src_stride < ceil16(op.desc.channels)) return "src_stride is below ceil16(channels)";
+  if (op.dst_stride < ceil16(op.desc.channels)) return "dst_stride is below ceil16(channels)";
+  return fault_of(op.desc);
+}
+
 // Multiply-accumulates.
 inline int64_t macs_per_item(const DepthwiseOp& op) {
   return int64_t{op.desc.channels} * op.desc.kernel * op.desc.kernel * op.out_h * op.out_w;

@@ -15,29 +15,19 @@ void require(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(std::string("depthwise: ") + what);
 }
 
-void check(const DepthwiseDesc& desc) {
-  require(desc.channels > 0, "channels must be positive");
-  require(desc.kernel == 3 || desc.kernel == 5, "kernel must be 3 or 5");
-  require(desc.stride == 1 || desc.stride == 2, "stride must be 1 or 2");
-  require(desc.pad >= 0 && desc.pad < desc.kernel, "pad must be in 0..kernel-1");
-}
-
 void check(const DepthwiseOp& op) {
-  check(op.desc);
-  const int padded = ceil16(op.desc.channels);
   require(op.weights.weights != nullptr && op.weights.layout == kDepthwiseLayout,
           "weights were not packed by cpu::pack");
   require(op.weights.bytes == packed_bytes(op.desc), "weights were packed for another shape");
-  require(op.src != nullptr && op.dst != nullptr, "src or dst is null");
-  require(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
-  require(op.src_stride >= padded, "src_stride is below ceil16(channels)");
-  require(op.dst_stride >= padded, "dst_stride is below ceil16(channels)");
+  const char* const fault = fault_of(op);
+  require(fault == nullptr, fault);
 }
 
 }  // namespace
 
 size_t packed_bytes(const DepthwiseDesc& desc) {
-  check(desc);
+  const char* const fault = fault_of(desc);
+  require(fault == nullptr, fault);
   const size_t rows = static_cast<size_t>(desc.kernel) * static_cast<size_t>(desc.kernel) + 2;
   return rows * static_cast<size_t>(ceil16(desc.channels)) * sizeof(float);
 }
