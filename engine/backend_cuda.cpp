@@ -1,24 +1,17 @@
-// A CUDA device. Ops that have a kernel yet (kernels/cuda/ops.h) run as such; the others run the CPU's code on the
-// device's memory, which only the tests' emulator shares with the host. So this file is not part of a library for cards
-// until every op has a kernel.
+// A CUDA device: every op is a kernel (kernels/cuda/ops.h), in one stream.
 #include <cuda_runtime.h>
 
-#include <chrono>
+#include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "engine/backend.h"
 #include "engine/device.h"
 #include "engine/error.h"
-#include "kernels/cpu/parallel.h"
-#include "kernels/cuda/device_api.cuh"
 #include "kernels/cuda/ops.h"
 
 namespace sln {
 namespace {
-
-static_assert(cuda::kEmulated, "ops without a kernel would touch a card's memory from the host");
 
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
@@ -26,29 +19,34 @@ void check(cudaError_t error, const char* what) {
   fail(kind, "cuda: ", what, ": ", cudaGetErrorName(error), ": ", cudaGetErrorString(error));
 }
 
-template <typename T>
-constexpr bool kHasKernel = std::is_same_v<T, ConvOp> || std::is_same_v<T, SoftmaxOp>;
+// What the kernels refuse of a network is a limit of theirs: the CPU may run it.
+template <typename Body>
+auto within_limits(const Body& body) {
+  try {
+    return body();
+  } catch (const std::invalid_argument& error) {
+    fail(ErrorKind::kUnsupported, "device cuda: ", error.what());
+  }
+}
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(cpu::ThreadPool& pool) : pool_(pool) {
+  CudaBackend() {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    for (cudaEvent_t& moment : moments_) check(cudaEventCreate(&moment), "creating an event");
   }
   ~CudaBackend() override {
     cudaStreamSynchronize(stream_);
+    for (const cudaEvent_t moment : moments_) cudaEventDestroy(moment);
     cudaStreamDestroy(stream_);
   }
 
   size_t scratch_bytes(const Op& op) const override {
-    return std::visit(
-        [&](const auto& one) -> size_t {
-          if constexpr (kHasKernel<std::decay_t<decltype(one)>>) return 0;
-          return cpu::scratch_bytes(one, pool_.threads());
-        },
-        op);
+    return within_limits([&] { return std::visit([](const auto& one) { return cuda::scratch_bytes(one); }, op); });
   }
   void run(const Op& op, void* scratch) override {
-    std::visit([&](const auto& one) { run_one(one, scratch); }, op);
+    const int error = std::visit([&](const auto& one) { return cuda::run(one, scratch, stream_); }, op);
+    check(static_cast<cudaError_t>(error), "a launch");
   }
   void poison(void* memory, size_t bytes) override { check(cudaMemsetAsync(memory, 0xFF, bytes, stream_), "a memset"); }
 
@@ -61,36 +59,24 @@ class CudaBackend final : public Backend {
     check(cudaStreamSynchronize(stream_), "waiting for an image");
     return block_.data();
   }
-  // The emulator is synchronous: what was enqueued is done.
-  void mark(int /*flight*/, int moment) override { moments_[moment] = Clock::now(); }
+  void mark(int /*flight*/, int moment) override { check(cudaEventRecord(moments_[moment], stream_), "an event"); }
   double seconds(int /*flight*/, int from, int to) override {
-    return std::chrono::duration<double>(moments_[to] - moments_[from]).count();
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, moments_[from], moments_[to]), "the time between two events");
+    return milliseconds / 1e3;
   }
   void read(void* to, const void* from, size_t bytes) override {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "a copy to the host");
     check(cudaStreamSynchronize(stream_), "waiting for a copy");
   }
   double measure_peak_flops() override {
-    fail(ErrorKind::kUnsupported, "device cuda: expected a card to measure the peak of, found the emulator");
+    fail(ErrorKind::kUnsupported, "the peak: expected the device cpu, whose peak can be measured, found cuda");
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
-  template <typename T>
-  void run_one(const T& op, void* scratch) {
-    if constexpr (kHasKernel<T>) {
-      check(static_cast<cudaError_t>(cuda::run(op, scratch, stream_)), "a launch");
-    } else {
-      check(cudaStreamSynchronize(stream_), "waiting for the ops before one of the host");
-      cpu::run(op, scratch, pool_);
-    }
-  }
-
-  cpu::ThreadPool& pool_;
   cudaStream_t stream_ = nullptr;
   std::vector<double> block_;  // what was fetched; doubles, so that whatever lies in it is aligned
-  Clock::time_point moments_[kMoments];
+  cudaEvent_t moments_[kMoments] = {};
 };
 
 class CudaDevice final : public Device {
@@ -118,21 +104,30 @@ class CudaDevice final : public Device {
     check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "a copy to the device");
   }
 
-  size_t packed_bytes(const ConvDesc& desc) const override { return cuda::packed_bytes(desc); }
-  size_t packed_bytes(const DepthwiseDesc& desc) const override { return cpu::packed_bytes(desc); }
+  size_t packed_bytes(const ConvDesc& desc) const override {
+    return within_limits([&] { return cuda::packed_bytes(desc); });
+  }
+  size_t packed_bytes(const DepthwiseDesc& desc) const override {
+    return within_limits([&] { return cuda::packed_bytes(desc); });
+  }
   PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias, void* to) override {
+    return pack_and_upload(desc, weights, bias, to);
+  }
+  PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float* bias, void* to) override {
+    return pack_and_upload(desc, weights, bias, to);
+  }
+
+  std::unique_ptr<Backend> open(cpu::ThreadPool& /*pool*/) override { return std::make_unique<CudaBackend>(); }
+
+ private:
+  template <typename Desc>
+  PackedWeights pack_and_upload(const Desc& desc, const float* weights, const float* bias, void* to) {
     std::vector<float> host(cuda::packed_bytes(desc) / sizeof(float));
     const PackedWeights packed = cuda::pack(desc, weights, bias, host.data(), to);
     upload(to, host.data(), host.size() * sizeof(float));
     return packed;
   }
-  PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float* bias, void* to) override {
-    return cpu::pack(desc, weights, bias, to);
-  }
 
-  std::unique_ptr<Backend> open(cpu::ThreadPool& pool) override { return std::make_unique<CudaBackend>(pool); }
-
- private:
   std::string isa_;
 };
 
