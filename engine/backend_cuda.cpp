@@ -25,7 +25,7 @@ auto within_limits(const Body& body) {
   try {
     return body();
   } catch (const std::invalid_argument& error) {
-    fail(ErrorKind::kUnsupported, "device cuda: ", error.what());
+    fail(ErrorKind::kUnsupported, "device cuda: ", error.what(), ": the device cpu has no such limit");
   }
 }
 

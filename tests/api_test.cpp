@@ -418,6 +418,32 @@ TEST_CASE("A library without CUDA says so, one with it gives the CPU's bytes") {
   CHECK(std::string(sln_last_error()) == "device cuda: expected a library built with CUDA, found one without");
 }
 
+TEST_CASE("A network beyond a device's limits makes no engine there, and one on the CPU") {
+  std::string config = sln::test::small_config_json();
+  const std::string rois = "\"max_rois\":12,";
+  REQUIRE(config.find(rois) != std::string::npos);
+  config.replace(config.find(rois), rois.size(), "\"max_rois\":1025,");
+  const std::string path = sln::test::write_model("many_rois.safetensors", 3, config);
+  sln_model* model = nullptr;
+  REQUIRE(sln_model_open(path.c_str(), &model) == SLN_OK);
+  for (const std::string device : {"cpu", "cuda"}) {
+    if (device == "cuda" && test_device() != "cuda") continue;
+    sln_options* options = nullptr;
+    REQUIRE(sln_options_create(&options) == SLN_OK);
+    REQUIRE(sln_options_set_string(options, "device", device.c_str()) == SLN_OK);
+    sln_engine* engine = nullptr;
+    const sln_status status = sln_engine_create(model, options, &engine);
+    CHECK(status == (device == "cpu" ? SLN_OK : SLN_ERROR_UNSUPPORTED));
+    CHECK((engine != nullptr) == (device == "cpu"));
+    if (device == "cuda")
+      CHECK(std::string(sln_last_error()) ==
+            "device cuda: proposals: max_rois: expected 1..1024, found 1025: the device cpu has no such limit");
+    sln_engine_destroy(engine);
+    sln_options_destroy(options);
+  }
+  sln_model_destroy(model);
+}
+
 TEST_CASE("Introspection") {
   Run run;
   sln_model_info model = {};

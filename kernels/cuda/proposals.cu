@@ -13,6 +13,7 @@
 // overlaps. That ends with max_rois boxes, mostly after a few hundred candidates; a matrix of all overlaps would be
 // computed in vain.
 #include <cstring>
+#include <string>
 
 #include "kernels/cuda/checks.h"
 #include "kernels/cuda/launch.cuh"
@@ -284,7 +285,9 @@ void check(const ProposalsOp& op) {
   check(op.objectness_stride >= op.anchors_per_cell, "objectness_stride is below anchors_per_cell");
   check(op.deltas_stride >= int64_t{4} * op.anchors_per_cell, "deltas_stride is below 4 * anchors_per_cell");
   check(op.pre_nms > 0, "pre_nms must be positive");
-  check(op.max_rois > 0 && op.max_rois <= kMaxRois, "max_rois must be in 1..1024");
+  if (op.max_rois <= 0 || op.max_rois > kMaxRois) {  // the one limit that a network may meet
+    throw std::invalid_argument("proposals: max_rois: expected 1..1024, found " + std::to_string(op.max_rois));
+  }
   check_buffers(op, "proposals");
 }
 

@@ -36,12 +36,15 @@ std::vector<Tensor> random_weights(const Config& config, uint32_t seed) {
   return tensors;
 }
 
-std::string write_small_model(const std::string& name, uint32_t seed, int side) {
-  const std::string json = small_config_json(side);
+std::string write_model(const std::string& name, uint32_t seed, const std::string& config_json) {
   const std::string path = temporary_folder() + "/" + name;
-  write_blob(path, {{"config", json}, {"weights", "seeded:1"}, {"source_sha256", std::string(64, '0')}},
-             random_weights(parse_config(json, "small"), seed));
+  write_blob(path, {{"config", config_json}, {"weights", "seeded:1"}, {"source_sha256", std::string(64, '0')}},
+             random_weights(parse_config(config_json, name), seed));
   return path;
+}
+
+std::string write_small_model(const std::string& name, uint32_t seed, int side) {
+  return write_model(name, seed, small_config_json(side));
 }
 
 std::vector<float> read_weights(const Blob& blob, const std::string& tensor) {

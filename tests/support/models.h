@@ -22,6 +22,7 @@ std::string small_config_json(int side = 64);
 std::vector<Tensor> random_weights(const Config& config, uint32_t seed);
 
 // Writes a blob with random weights into the temporary folder and returns its path.
+std::string write_model(const std::string& name, uint32_t seed, const std::string& config_json);
 std::string write_small_model(const std::string& name, uint32_t seed, int side = 64);
 
 // A tensor of a blob.
