@@ -27,14 +27,14 @@ GOOD = (says(CONV.format(128), "sm_100", "123 registers, used 1 barriers, 16640 
 
 
 class KernelTable(unittest.TestCase):
-    def run_on(self, log):
+    def run_on(self, log, *arguments):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "cuda.log"
             path.write_text(log, encoding="utf-8")
-            return subprocess.run([sys.executable, SCRIPT, path], capture_output=True, encoding="utf-8", check=False)
+            return subprocess.run([sys.executable, SCRIPT, path, *arguments], capture_output=True, encoding="utf-8", check=False)
 
-    def fails(self, log, *texts):
-        result = self.run_on(log)
+    def fails(self, log, *texts, arguments=()):
+        result = self.run_on(log, *arguments)
         self.assertEqual((1, 1), (result.returncode, len(result.stderr.splitlines())), result.stderr)
         for text in texts:
             self.assertIn(text, result.stderr)
@@ -68,6 +68,32 @@ class KernelTable(unittest.TestCase):
     def test_a_log_that_ends_early_fails(self):
         for lines in (2, 3, 4):
             self.fails("".join(GOOD.splitlines(keepends=True)[:lines]), "conv_kernel<128> on sm_100: its figures are missing")
+
+    def test_a_kernel_over_its_limit_is_named(self):
+        at = ("--limit", "conv_kernel<128>=126")
+        self.assertEqual((0, ""), (self.run_on(GOOD, *at).returncode, self.run_on(GOOD, *at).stderr))
+        self.fails(GOOD, "conv_kernel<128> on sm_75: expected at most 125 registers, found 126",
+                   arguments=("--limit", "conv_kernel<128>=125"))
+        self.fails(GOOD, "pool: expected such a kernel", arguments=("--limit", "pool=10"))
+
+    def test_a_table_is_written_into_its_place_and_keeps_other_architectures(self):
+        begin, end = "<!-- kernel table: begin -->", "<!-- kernel table: end -->"
+        old = ("| kernel | sm_61 | sm_75 |\n|---|---|---|\n| `conv_kernel<128>` | 1 / 2 / 0 / 0 | 9 / 9 / 9 / 9 |\n"
+               "| `gone` | 3 / 4 / 0 / 0 |  |\n")
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder) / "page.md"
+            page.write_text(f"before\n{begin}\n{old}{end}\nafter\n", encoding="utf-8")
+            self.assertEqual(0, self.run_on(GOOD, "--write", page).returncode)
+            expected = ["before", begin, "| kernel | sm_61 | sm_75 | sm_100 |", "|---|---|---|---|",
+                        "| `conv_kernel<128>` | 1 / 2 / 0 / 0 | 126 / 16640 / 0 / 0 | 123 / 16640 / 0 / 0 |",
+                        "| `conv_kernel<64>` |  | 36 / 0 / 0 / 24 |  |", end, "after"]
+            self.assertEqual(expected, page.read_text(encoding="utf-8").splitlines())
+            self.assertEqual(0, self.run_on(GOOD, "--write", page).returncode)
+            self.assertEqual(expected, page.read_text(encoding="utf-8").splitlines())
+            self.fails(GOOD + says(CONV.format(64), "sm_80", "128 registers", (8, 0)), "spills", arguments=("--write", page))
+            self.assertEqual(expected, page.read_text(encoding="utf-8").splitlines())
+            page.write_text("no place\n", encoding="utf-8")
+            self.fails(GOOD, "expected one place for the table", arguments=("--write", page))
 
 
 if __name__ == "__main__":
