@@ -25,7 +25,7 @@ enable_non_free() {
     sed 's/^Components:.*/Components: contrib non-free/' $lists/debian.sources | "${as_root[@]}" tee $lists/sln-non-free.sources > /dev/null
   else
     local lines
-    lines=$(cat /etc/apt/sources.list $lists/*.list 2> /dev/null |
+    lines=$({ cat /etc/apt/sources.list $lists/*.list 2> /dev/null || true; } |
             sed -n -E 's#^(deb +(\[[^]]*\] +)?[^ ]*debian/? +bookworm) .*#\1 contrib non-free#p' | sort -u)
     echo "${lines:-deb http://deb.debian.org/debian bookworm contrib non-free}" | "${as_root[@]}" tee $lists/sln-non-free.list > /dev/null
   fi
@@ -34,23 +34,25 @@ enable_non_free() {
 
 step "dependencies"
 scripts/install_dependencies.sh
-packages=(nvidia-cuda-toolkit g++-11)
-if ! installed nvidia-cuda-toolkit || ! installed g++-11; then
+packages=(nvidia-cuda-toolkit g++-11 python3)
+missing=()
+for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
+if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" -eq 0 ] || command -v sudo > /dev/null || die "expected root or sudo to install packages, found neither"
   offered nvidia-cuda-toolkit || enable_non_free
-  echo "installing ${packages[*]}"
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
+  echo "installing ${missing[*]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 
 # A newer CUDA beside it, in /usr/local, would be found first: by its programs here, by its headers below.
 step "which CUDA"
-export PATH=$toolkit:/usr/bin:/bin
+export PATH=/usr/bin:/bin
 unset CUDACXX CUDA_PATH CUDAHOSTCXX CPATH CPLUS_INCLUDE_PATH
 [ -x $toolkit/nvcc ] || die "expected Debian's nvcc in $toolkit, found none"
 version=$($toolkit/nvcc --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
 [ "$version" = 11.8 ] || die "expected nvcc 11.8, which compiles for sm_61, found $version"
 for compiler in "g++ -x c++" "$toolkit/nvcc -ccbin g++-11 -x cu"; do
-  header=$(printf '#include <cuda_runtime_api.h>\nsln CUDART_VERSION\n' | $compiler -E - | sed -n 's/^sln //p')
+  header=$(printf '#include <cuda_runtime_api.h>\nCUDART_VERSION\n' | $compiler -E - | awk 'END { print $NF }')
   [ "$header" = 11080 ] ||
     die "expected headers of CUDA 11.8 (CUDART_VERSION 11080), found $header by '$compiler': another CUDA's lie in /usr/local/include"
 done

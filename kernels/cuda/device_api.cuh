@@ -2,6 +2,7 @@
 //
 // SLN_SHARED(type, name, dims)   an array in shared memory, e.g. SLN_SHARED(float, tile, [2][8][128]); 16-byte aligned
 // SLN_DYN_SHARED(type, name)     a pointer to the launch's dynamic shared memory, 16-byte aligned
+// SLN_KERNEL(kernel)             a kernel as cudaLaunchKernel takes it: CUDA 11's template takes no function
 // SLN_UNROLL(n)                  before a loop; n is chosen by the spill table of the real compiler
 // vec<float4>(pointer)[i]        a pointer seen as vectors; read into a local before a component is used
 #pragma once
@@ -23,6 +24,7 @@
 #define SLN_DYN_SHARED(type, name)                                    \
   extern __shared__ __align__(16) unsigned char sln_dynamic_shared[]; \
   type* const name = reinterpret_cast<type*>(sln_dynamic_shared)
+#define SLN_KERNEL(kernel) reinterpret_cast<const void*>(kernel)
 #define SLN_UNROLL(n) SLN_PRAGMA(unroll n)
 
 namespace sln::cuda {
@@ -46,6 +48,7 @@ __device__ __forceinline__ auto vec(T* pointer) {
   static ::emulator::SharedSite name##_site = {#name, sizeof(name##_type), {__FILE__, __LINE__}}; \
   name##_type& name = *static_cast<name##_type*>(::emulator::shared_array(name##_site))
 #define SLN_DYN_SHARED(type, name) type* const name = static_cast<type*>(::emulator::dynamic_shared())
+#define SLN_KERNEL(kernel) kernel
 #define SLN_UNROLL(n) SLN_PRAGMA(GCC unroll 1)  // unrolled, g++ would not vectorise what is left
 
 namespace sln::cuda {

@@ -32,7 +32,7 @@ cudaError_t launch(void (*kernel)(Params, Ints...), dim3 grid, dim3 block, size_
   static_assert(std::is_trivially_copyable_v<Params>, "params are copied byte by byte to the device");
   static_assert(sizeof...(Ints) <= 3 && (std::is_same_v<Ints, int> && ...), "a params struct, then at most three ints");
   void* arguments[] = {const_cast<Params*>(&params), &ints...};
-  return cudaLaunchKernel(kernel, grid, block, arguments, dynamic_bytes, stream);
+  return cudaLaunchKernel(SLN_KERNEL(kernel), grid, block, arguments, dynamic_bytes, stream);
 }
 
 }  // namespace sln::cuda
