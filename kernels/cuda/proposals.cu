@@ -75,7 +75,7 @@ __device__ __forceinline__ float logit_of(const ProposalsOp& p, int index) {
 }
 
 // Descending logits ascend; NaN comes after all others, -0 equals +0.
-__global__ void __launch_bounds__(kOrderThreads) order_kernel(Work w) {
+__global__ void __launch_bounds__(kOrderThreads) proposals_order_kernel(Work w) {
   const int index = thread_number();
   if (index >= w.anchors) return;
   const float logit = logit_of(w.op, index) + 0.0f;
@@ -129,7 +129,7 @@ __device__ __forceinline__ void find_digit(const int (&histogram)[kDigits], int 
 }
 
 // Finds the last wanted key digit by digit, then writes all keys up to it, by index.
-__global__ void __launch_bounds__(kSelectThreads) select_kernel(Work w) {
+__global__ void __launch_bounds__(kSelectThreads) proposals_select_kernel(Work w) {
   SLN_SHARED(int, histogram, [kDigits]);
   SLN_SHARED(int, sums, [kSelectThreads / kWarp]);
   SLN_SHARED(int, found, [2]);
@@ -174,7 +174,7 @@ __device__ __forceinline__ Candidate decode(const ProposalsOp& p, int index) {
   return {box, area(box), large_enough(box, p.min_box) ? index : -1};
 }
 
-__global__ void __launch_bounds__(kSortThreads) sort_kernel(Work w) {
+__global__ void __launch_bounds__(kSortThreads) proposals_sort_kernel(Work w) {
   SLN_SHARED(Word, tile, [kSortThreads]);
   const int thread = static_cast<int>(threadIdx.x);
   const int i = thread_number();
@@ -244,7 +244,7 @@ __device__ __forceinline__ void write_boxes(const ProposalsOp& p, const Candidat
 
 // A candidate is compared with the boxes kept so far only, which gives the same list as striking out what each kept box
 // suppresses.
-__global__ void __launch_bounds__(kNmsThreads) nms_kernel(Work w) {
+__global__ void __launch_bounds__(kNmsThreads) proposals_nms_kernel(Work w) {
   SLN_SHARED(Candidate, kept, [kMaxRois]);
   SLN_SHARED(Candidate, chunk, [kChunk]);
   SLN_SHARED(Word, overlaps, [kChunk]);
@@ -302,11 +302,12 @@ int run(const ProposalsOp& op, void* scratch, Stream stream) {
   check(op);
   check(scratch != nullptr, "scratch is null");
   const Work w = cut(op, scratch);
-  cudaError_t error = launch(order_kernel, grid_for(w.anchors, kOrderThreads), dim3(kOrderThreads), 0, stream, w);
-  if (error == cudaSuccess) error = launch(select_kernel, dim3(1), dim3(kSelectThreads), 0, stream, w);
+  cudaError_t error =
+      launch(proposals_order_kernel, grid_for(w.anchors, kOrderThreads), dim3(kOrderThreads), 0, stream, w);
+  if (error == cudaSuccess) error = launch(proposals_select_kernel, dim3(1), dim3(kSelectThreads), 0, stream, w);
   if (error == cudaSuccess)
-    error = launch(sort_kernel, grid_for(w.wanted, kSortThreads), dim3(kSortThreads), 0, stream, w);
-  if (error == cudaSuccess) error = launch(nms_kernel, dim3(1), dim3(kNmsThreads), 0, stream, w);
+    error = launch(proposals_sort_kernel, grid_for(w.wanted, kSortThreads), dim3(kSortThreads), 0, stream, w);
+  if (error == cudaSuccess) error = launch(proposals_nms_kernel, dim3(1), dim3(kNmsThreads), 0, stream, w);
   return error;
 }
 

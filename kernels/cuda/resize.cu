@@ -1,10 +1,10 @@
 // Photo to canvas: the triangle filter of kernels/math/triangle.h along x, then along y, then (x - mean) / std. Every
 // sum is one fmaf chain in image order, as in kernels/cpu/resize.cpp.
 //
-// The photo goes up in bands of rows, so that no buffer depends on its size. filter_kernel filters a band along x: a
-// thread makes one canvas column of kRows image rows, so that a weight is worked out once for all of them.
-// add_kernel, a thread a canvas pixel, continues the chain along y through the band; the chains run in row order and
-// wait in the canvas between bands, so the bands change no bit. The pixel's last band normalises it. Blocks of 128
+// The photo goes up in bands of rows, so that no buffer depends on its size. resize_filter_kernel filters a band along
+// x: a thread makes one canvas column of kRows image rows, so that a weight is worked out once for all of them.
+// resize_add_kernel, a thread a canvas pixel, continues the chain along y through the band; the chains run in row order
+// and wait in the canvas between bands, so the bands change no bit. The pixel's last band normalises it. Blocks of 128
 // threads along a row, whose reads and writes are neighbours.
 #include <cmath>
 
@@ -49,14 +49,14 @@ struct Band {
   int begin, end;
 };
 
-__global__ void __launch_bounds__(kThreads) taps_kernel(Band p) {
+__global__ void __launch_bounds__(kThreads) resize_taps_kernel(Band p) {
   const int i = thread_number();
   if (i < p.op.scaled_width) p.at.columns[i] = triangle_taps(triangle_filter(p.op.width, p.op.scaled_width), i);
   if (i < p.op.scaled_height) p.at.rows[i] = triangle_taps(triangle_filter(p.op.height, p.op.scaled_height), i);
 }
 
 // Grid: (columns in blocks, groups of kRows image rows).
-__global__ void __launch_bounds__(kThreads) filter_kernel(Band p) {
+__global__ void __launch_bounds__(kThreads) resize_filter_kernel(Band p) {
   const int column = thread_number();
   if (column >= p.op.scaled_width) return;
   const TriangleFilter filter = triangle_filter(p.op.width, p.op.scaled_width);
@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kThreads) filter_kernel(Band p) {
 }
 
 // Grid: (columns in blocks, canvas rows).
-__global__ void __launch_bounds__(kThreads) add_kernel(Band p) {
+__global__ void __launch_bounds__(kThreads) resize_add_kernel(Band p) {
   const int column = thread_number();
   if (column >= p.op.scaled_width) return;
   const int row = p.begin + static_cast<int>(blockIdx.y);
@@ -130,9 +130,9 @@ cudaError_t run_band(const Band& band, Stream stream) {
                         width, static_cast<size_t>(band.count), cudaMemcpyHostToDevice, stream);
   dim3 grid = grid_for(op.scaled_width, kThreads);
   grid.y = static_cast<unsigned>((band.count + kRows - 1) / kRows);
-  if (error == cudaSuccess) error = launch(filter_kernel, grid, dim3(kThreads), 0, stream, band);
+  if (error == cudaSuccess) error = launch(resize_filter_kernel, grid, dim3(kThreads), 0, stream, band);
   grid.y = static_cast<unsigned>(band.end - band.begin);
-  if (error == cudaSuccess) error = launch(add_kernel, grid, dim3(kThreads), 0, stream, band);
+  if (error == cudaSuccess) error = launch(resize_add_kernel, grid, dim3(kThreads), 0, stream, band);
   return error;
 }
 
@@ -150,7 +150,8 @@ int run(const ResizeOp& op, void* scratch, Stream stream) {
   const int64_t canvas_floats = int64_t{4} * op.side * op.side;
   cudaError_t error = cudaMemsetAsync(op.canvas, 0, static_cast<size_t>(canvas_floats) * sizeof(float), stream);
   const int taps = op.scaled_width > op.scaled_height ? op.scaled_width : op.scaled_height;
-  if (error == cudaSuccess) error = launch(taps_kernel, grid_for(taps, kThreads), dim3(kThreads), 0, stream, band);
+  if (error == cudaSuccess)
+    error = launch(resize_taps_kernel, grid_for(taps, kThreads), dim3(kThreads), 0, stream, band);
 
   const TriangleFilter filter = triangle_filter(op.height, op.scaled_height);
   const int rows = kMaxWidth / op.width < kBandRows ? kMaxWidth / op.width : kBandRows;
