@@ -102,6 +102,8 @@ class CudaDevice final : public Device {
   void release(void* memory) noexcept override { cudaFree(memory); }
   void upload(void* to, const void* from, size_t bytes) override {
     check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "a copy to the device");
+    // It may return when the bytes have left the host's memory; engines' streams do not wait for this one.
+    check(cudaStreamSynchronize(nullptr), "waiting for a copy to the device");
   }
 
   size_t packed_bytes(const ConvDesc& desc) const override {

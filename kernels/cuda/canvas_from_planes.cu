@@ -1,7 +1,8 @@
 // Planes of the host to a canvas of pixels: (3, side, side) to (side, side, 4), the fourth channel 0. The planes go up
 // a piece of pixels at a time, so that no buffer is as large as they are.
 //
-// A thread a pixel: it reads one float of each plane, as its neighbours do, and writes a float4.
+// A thread a pixel: it reads one float of each plane, as its neighbours do, and writes a float4. Blocks of 256 threads,
+// as a piece has 87381 pixels and nothing is shared.
 #include "kernels/cuda/checks.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/ops.h"
