@@ -10,10 +10,6 @@
 #include "tests/cases/op_case.h"
 #include "tests/support/op_on_device.h"
 
-// clang-format off
-namespace sln::cuda { template <typename Op> size_t scratch_bytes(const Op&) { return 0; } }  // TEMPORARY: ops.h will have it
-// clang-format on
-
 namespace sln_test {
 
 // Weights of an op on the device, in exactly the memory that they ask for; of an op without weights, nothing.
