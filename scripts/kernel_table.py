@@ -1,22 +1,24 @@
 #!/usr/bin/python3
 """Prints what nvcc says of each kernel on each architecture, as a table of Markdown.
 
-scripts/kernel_table.py LOG [--limit 'KERNEL=REGISTERS']... [--write FILE]
+scripts/kernel_table.py LOG... [--limit 'PATTERN=REGISTERS']... [--write FILE]
 
-LOG is what nvcc has printed with -Xptxas=-v. A cell is registers / bytes of shared memory / bytes spilled / bytes of
-stack. --write puts the table between the two comments of FILE that say "kernel table", and keeps the columns there of
-architectures that the log does not have: no one nvcc compiles for all. The exit status is 1, and stderr names it, where a
-kernel or a function that it calls spills, where a kernel has more registers than its limit, where nothing is said of one,
-and where the log holds no kernel; then nothing is written.
+A LOG is what nvcc has printed with -Xptxas=-v. A cell is registers / bytes of shared memory / bytes spilled / bytes of
+stack. A limit is for the kernels that a shell's pattern matches. --write puts the table between the two comments of FILE
+that say "kernel table", and keeps the columns there of architectures that no log has: no one nvcc compiles for all. The
+exit status is 1, and stderr names it, where a kernel or a function that it calls spills, where a kernel has more registers
+than a limit, where nothing is said of one, where two share a cell, where a limit is for no kernel, and where a log holds no
+kernel; then nothing is written.
 """
 
 import argparse
 import dataclasses
+import fnmatch
 import pathlib
 import re
 import subprocess
 import sys
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 ENTRY = re.compile(r"Compiling entry function '(\S+)' for '(\w+)'")
 FUNCTION = re.compile(r"Function properties for (\S+)")
@@ -106,32 +108,53 @@ def write(path: pathlib.Path, cells: Cells) -> None:
     temporary.replace(path)
 
 
+def limit(text: str) -> Tuple[str, int]:
+    pattern, _, registers = text.rpartition("=")
+    if not pattern or not registers.isdigit():
+        raise argparse.ArgumentTypeError(f"expected PATTERN=REGISTERS, found {text}")
+    return pattern, int(registers)
+
+
+def faults(usages: Usages, names: Dict[str, str], limits: List[Tuple[str, int]]) -> Iterator[str]:
+    for (mangled, architecture), usage in sorted(usages.items()):
+        where = f"{names[mangled]} on {architecture}"
+        if usage.spilled is None or (usage.kernel and usage.registers is None):
+            yield f"{where}: its figures are missing"
+            continue
+        if usage.spilled > 0:
+            yield f"{where} spills {usage.spilled} bytes"
+        most = min((at for pattern, at in limits if fnmatch.fnmatchcase(names[mangled], pattern)), default=None)
+        if usage.kernel and most is not None and usage.registers > most:
+            yield f"{where}: expected at most {most} registers, found {usage.registers}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("log", type=pathlib.Path)
-    parser.add_argument("--limit", action="append", default=[], metavar="KERNEL=REGISTERS")
+    parser.add_argument("logs", type=pathlib.Path, nargs="+", metavar="LOG")
+    parser.add_argument("--limit", type=limit, action="append", default=[], metavar="PATTERN=REGISTERS")
     parser.add_argument("--write", type=pathlib.Path, metavar="FILE")
     options = parser.parse_args()
-    log = options.log
-    limits = {kernel: int(registers) for kernel, _, registers in (limit.rpartition("=") for limit in options.limit)}
-    usages = read(log.read_text(encoding="utf-8", errors="replace"))
-    if not any(usage.kernel for usage in usages.values()):
-        print(f"{log}: expected kernels in it, found none: were they compiled, with -Xptxas=-v?", file=sys.stderr)
-        return 1
-    names = readable(sorted({name for name, _ in usages}))
-    cells = {(names[mangled], architecture): usage.cell() for (mangled, architecture), usage in usages.items()}
-    print("\n".join(table(cells)))
-    wrong = [f"{kernel}: expected such a kernel, for its limit, found none" for kernel in limits if kernel not in names.values()]
-    for (mangled, architecture), usage in sorted(usages.items()):
-        name = names[mangled]
-        if usage.spilled is None or (usage.kernel and usage.registers is None):
-            wrong.append(f"{name} on {architecture}: its figures are missing")
-        elif usage.spilled > 0:
-            wrong.append(f"{name} on {architecture} spills {usage.spilled} bytes")
-        elif usage.kernel and usage.registers > limits.get(name, usage.registers):
-            wrong.append(f"{name} on {architecture}: expected at most {limits[name]} registers, found {usage.registers}")
+    cells: Cells = {}
+    kernels = set()
+    wrong = []
+    for log in options.logs:
+        usages = read(log.read_text(encoding="utf-8", errors="replace"))
+        if not any(usage.kernel for usage in usages.values()):
+            wrong.append(f"{log}: expected kernels in it, found none: were they compiled, with -Xptxas=-v?")
+            continue
+        names = readable(sorted({name for name, _ in usages}))
+        wrong += [f"{log}: {fault}" for fault in faults(usages, names, options.limit)]
+        for (mangled, architecture), usage in usages.items():
+            if (names[mangled], architecture) in cells:
+                wrong.append(f"{log}: {names[mangled]} on {architecture}: expected it once, found it twice")
+            cells[names[mangled], architecture] = usage.cell()
+            kernels |= {names[mangled]} if usage.kernel else set()
+    wrong += [f"{pattern}: expected such a kernel, for its limit, found none" for pattern, _ in options.limit
+              if cells and not fnmatch.filter(kernels, pattern)]
+    if cells:
+        print("\n".join(table(cells)))
     for text in wrong:
-        print(f"{log}: {text}", file=sys.stderr)
+        print(text, file=sys.stderr)
     if options.write and not wrong:
         write(options.write, cells)
     return int(bool(wrong))

@@ -27,14 +27,17 @@ GOOD = (says(CONV.format(128), "sm_100", "123 registers, used 1 barriers, 16640 
 
 
 class KernelTable(unittest.TestCase):
-    def run_on(self, log, *arguments):
+    def run_on(self, log, *arguments, more=()):
         with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "cuda.log"
-            path.write_text(log, encoding="utf-8")
-            return subprocess.run([sys.executable, SCRIPT, path, *arguments], capture_output=True, encoding="utf-8", check=False)
+            paths = []
+            for i, text in enumerate((log, *more)):
+                paths.append(pathlib.Path(folder) / ("cuda.log" if i == 0 else f"more_{i}.log"))
+                paths[i].write_text(text, encoding="utf-8")
+            return subprocess.run([sys.executable, SCRIPT, *paths, *arguments], capture_output=True, encoding="utf-8",
+                                  check=False)
 
-    def fails(self, log, *texts, arguments=()):
-        result = self.run_on(log, *arguments)
+    def fails(self, log, *texts, arguments=(), more=()):
+        result = self.run_on(log, *arguments, more=more)
         self.assertEqual((1, 1), (result.returncode, len(result.stderr.splitlines())), result.stderr)
         for text in texts:
             self.assertIn(text, result.stderr)
@@ -75,6 +78,31 @@ class KernelTable(unittest.TestCase):
         self.fails(GOOD, "conv_kernel<128> on sm_75: expected at most 125 registers, found 126",
                    arguments=("--limit", "conv_kernel<128>=125"))
         self.fails(GOOD, "pool: expected such a kernel", arguments=("--limit", "pool=10"))
+        self.assertEqual(0, self.run_on(GOOD, "--limit", "*=126").returncode)
+        self.fails(GOOD, "conv_kernel<128> on sm_75: expected at most 125 registers, found 126",
+                   arguments=("--limit", "*=125", "--limit", "conv_*=126"))
+        for wrong in ("conv", "=5", "conv=", "conv=x"):
+            result = self.run_on(GOOD, "--limit", wrong)
+            self.assertEqual(2, result.returncode)
+            self.assertIn(f"expected PATTERN=REGISTERS, found {wrong}", result.stderr)
+
+    def test_several_logs_are_one_table(self):
+        old = CONV.replace("d50f026a", "0a1b2c3d")  # the anonymous namespace of another compiler
+        pascal = says(old.format(128), "sm_61", "126 registers, 16640 bytes smem")
+        result = self.run_on(GOOD, more=[pascal])
+        self.assertEqual((0, ""), (result.returncode, result.stderr))
+        self.assertEqual(["| kernel | sm_61 | sm_75 | sm_100 |",
+                          "|---|---|---|---|",
+                          "| `conv_kernel<128>` | 126 / 16640 / 0 / 0 | 126 / 16640 / 0 / 0 | 123 / 16640 / 0 / 0 |",
+                          "| `conv_kernel<64>` |  | 36 / 0 / 0 / 24 |  |"], result.stdout.splitlines())
+        self.fails(GOOD, "more_1.log: conv_kernel<128> on sm_61 spills 8 bytes",
+                   more=[says(old.format(128), "sm_61", "126 registers", (8, 0))])
+        self.fails(GOOD, "more_1.log: expected kernels in it, found none", more=["nothing\n"])
+
+    def test_two_kernels_of_one_cell_fail(self):
+        again = says(CONV.replace("d50f026a", "0a1b2c3d").format(64), "sm_75", "40 registers")
+        self.fails(GOOD + again, "conv_kernel<64> on sm_75: expected it once, found it twice")
+        self.fails(GOOD, "more_1.log: conv_kernel<64> on sm_75: expected it once, found it twice", more=[again])
 
     def test_a_table_is_written_into_its_place_and_keeps_other_architectures(self):
         begin, end = "<!-- kernel table: begin -->", "<!-- kernel table: end -->"
