@@ -89,9 +89,9 @@ TEST_CASE("conv on CUDA refuses weights that cannot be packed") {
   ConvDesc large;
   CHECK(cuda::packed_bytes(ConvDesc{65536, 32768 - 128}) > size_t{1} << 32);
   large = {65536, 32768};
-  CHECK_THROWS_WITH(cuda::packed_bytes(large), Catch::Contains("2147483647"));
+  CHECK_THROWS_WITH(cuda::packed_bytes(large), Catch::Contains("2147482624"));
   large = {2147483647, 2147483647, 1024};
-  CHECK_THROWS_WITH(cuda::packed_bytes(large), Catch::Contains("2147483647"));
+  CHECK_THROWS_WITH(cuda::packed_bytes(large), Catch::Contains("2147482624"));
 }
 
 TEST_CASE("conv on CUDA refuses what cannot be") {
@@ -122,7 +122,7 @@ TEST_CASE("conv on CUDA refuses what cannot be") {
   refuses("2^30", [](ConvOp& op) { op.desc.dilation = 1 << 28; });
   refuses("2^30", [](ConvOp& op) { op.desc.stride = 1 << 29; });
   refuses("2^30", [](ConvOp& op) { op.desc.pad = 1 << 30; });
-  const char* const offsets = "2147483647 elements, the limit of 32-bit offsets";
+  const char* const offsets = "2147482624 elements, the limit of 32-bit offsets";
   refuses(offsets, [](ConvOp& op) { op.batch.room = 1 << 24; });
   refuses(offsets, [](ConvOp& op) { op.in_h = 1 << 28; });
   refuses(offsets, [](ConvOp& op) { op.in_h = op.in_w = op.src_stride = op.batch.room = 2147483647; });

@@ -30,7 +30,7 @@ TEST_CASE("softmax on CUDA refuses what cannot be") {
   refuses("zero_pad", [](SoftmaxOp& op) { op.zero_pad = 12; });
   refuses("src_stride", [](SoftmaxOp& op) { op.src_stride = 4; });
   refuses("semdist_stride", [](SoftmaxOp& op) { op.semdist = op.dst + 16; });
-  const char* const offsets = "2147483647 elements, the limit of 32-bit offsets";
+  const char* const offsets = "2147482624 elements, the limit of 32-bit offsets";
   refuses(offsets, [](SoftmaxOp& op) { op.pixels_per_item = 1 << 27; });
   refuses(offsets, [](SoftmaxOp& op) { op.items.room = 1 << 27; });
   refuses(offsets, [](SoftmaxOp& op) { op.items.room = op.pixels_per_item = 2147483647; });
