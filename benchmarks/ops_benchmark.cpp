@@ -1,13 +1,11 @@
-// Times the convolution on the shapes of the network (r50 at side 1024, and demo's heads) and on a few that stress it,
-// and the depthwise convolution on those of EfficientNet-lite0 at side 256.
+// Times every op on the networks' shapes: the timed rows of tests/cases (r50 at side 1024, demo, EfficientNet-lite0).
 //
 //   ops_benchmark [--threads N] [--filter TEXT] [--seconds S] [--clock wall|cpu]
 //
-// Each case is first verified on sampled outputs against the definition, then warmed up and run for at least S seconds.
-// FLOPs are 2 * outputs * window * channels, of the real channels; the peak is measured in the same run. For depthwise
-// cases the bytes of both maps per second are shown too: these are bound by the caches more often than not. A sample
-// during which the threads had less than 97 % of their processors' time says more about the neighbours than about the
-// kernel: it is dropped and counted.
+// Each case is first verified against the definition (convolutions on sampled outputs), then warmed up and run for at
+// least S seconds. FLOPs are 2 * outputs * window * channels, of the real channels; the peak is measured in the same
+// run. Bytes are those of the rows that an op reads and writes, once each. A sample during which the threads had less
+// than 97 % of their processors' time says more about the neighbours than about the kernel: it is dropped and counted.
 #include <time.h>
 
 #include <algorithm>
@@ -15,79 +13,22 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
-#include <random>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
-#include "kernels/conv.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/depthwise.h"
 #include "kernels/isa.h"
-#include "tests/naive/conv.h"
-#include "tests/naive/depthwise.h"
+#include "tests/cases/op_case.h"
+#include "tests/naive/ops.h"
+#include "tests/support/op_spans.h"
 
 namespace {
 
 using namespace sln;
-
-struct Case {
-  const char* name;
-  int batch, side;          // items, pixels of a map's side
-  int in, src_stride, out;  // channels, floats, channels
-  int kernel, stride, dilation;
-  bool residual;
-};
-
-constexpr Case kCases[] = {
-    {"stem 7x7/2 3->64 @1024", 1, 1024, 3, 4, 64, 7, 2, 1, false},
-    {"1x1 64->256 +res @256", 1, 256, 64, 64, 256, 1, 1, 1, true},
-    {"1x1 256->64 @256", 1, 256, 256, 256, 64, 1, 1, 1, false},
-    {"3x3 64->64 @256", 1, 256, 64, 64, 64, 3, 1, 1, false},
-    {"3x3/2 128->128 @256", 1, 256, 128, 128, 128, 3, 2, 1, false},
-    {"1x1/2 256->512 @256", 1, 256, 256, 256, 512, 1, 2, 1, false},
-    {"1x1 512->128 @128", 1, 128, 512, 512, 128, 1, 1, 1, false},
-    {"3x3 128->128 @128", 1, 128, 128, 128, 128, 3, 1, 1, false},
-    {"1x1 128->512 +res @128", 1, 128, 128, 128, 512, 1, 1, 1, true},
-    {"1x1 1024->256 @64", 1, 64, 1024, 1024, 256, 1, 1, 1, false},
-    {"3x3 256->256 @64", 1, 64, 256, 256, 256, 3, 1, 1, false},
-    {"1x1 256->1024 +res @64", 1, 64, 256, 256, 1024, 1, 1, 1, true},
-    {"1x1 2048->512 @32", 1, 32, 2048, 2048, 512, 1, 1, 1, false},
-    {"3x3 d2 512->512 @32", 1, 32, 512, 512, 512, 3, 1, 2, false},
-    {"1x1 512->2048 +res @32", 1, 32, 512, 512, 2048, 1, 1, 1, true},
-    {"3x3 256->256 @256", 1, 256, 256, 256, 256, 3, 1, 1, false},
-    {"3x3 256->5 @256", 1, 256, 256, 256, 5, 3, 1, 1, false},
-    {"3x3 261->512 @64", 1, 64, 261, 272, 512, 3, 1, 1, false},
-    {"3x3 261->256 @100x28", 100, 28, 261, 272, 256, 3, 1, 1, false},
-    {"3x3 262->256 @100x28", 100, 28, 262, 272, 256, 3, 1, 1, false},
-    {"3x3 256->256 @100x28", 100, 28, 256, 256, 256, 3, 1, 1, false},
-    {"3x3 256->5 @100x28", 100, 28, 256, 256, 5, 3, 1, 1, false},
-    {"3x3 69->64 @100x28", 100, 28, 69, 80, 64, 3, 1, 1, false},
-    {"3x3 64->64 @100x28", 100, 28, 64, 64, 64, 3, 1, 1, false},
-    {"3x3 64->5 @100x28", 100, 28, 64, 64, 5, 3, 1, 1, false},
-    {"lite stem 3x3/2 3->32 @256", 1, 256, 3, 4, 32, 3, 2, 1, false},
-    {"lite 1x1 32->16 @128", 1, 128, 32, 32, 16, 1, 1, 1, false},
-    {"lite 1x1 16->96 @128", 1, 128, 16, 16, 96, 1, 1, 1, false},
-    {"lite 1x1 96->24 @64", 1, 64, 96, 96, 24, 1, 1, 1, false},
-    {"lite 1x1 24->144 @64", 1, 64, 24, 32, 144, 1, 1, 1, false},
-    {"lite 1x1 240->40 +res @32", 1, 32, 240, 240, 40, 1, 1, 1, true},
-    {"lite 1x1 80->480 @16", 1, 16, 80, 80, 480, 1, 1, 1, false},
-    {"lite 1x1 672->112 +res @16", 1, 16, 672, 672, 112, 1, 1, 1, true},
-    {"lite 1x1 1152->192 @8", 1, 8, 1152, 1152, 192, 1, 1, 1, false},
-};
-
-struct DepthwiseCase {
-  const char* name;
-  int side, channels, kernel, stride;
-};
-
-constexpr DepthwiseCase kDepthwiseCases[] = {
-    {"dw 3x3 32 @128", 128, 32, 3, 1},   {"dw 3x3/2 96 @128", 128, 96, 3, 2}, {"dw 3x3 144 @64", 64, 144, 3, 1},
-    {"dw 5x5/2 144 @64", 64, 144, 5, 2}, {"dw 5x5 240 @32", 32, 240, 5, 1},   {"dw 3x3/2 240 @32", 32, 240, 3, 2},
-    {"dw 3x3 480 @16", 16, 480, 3, 1},   {"dw 5x5 672 @16", 16, 672, 5, 1},   {"dw 5x5/2 672 @16", 16, 672, 5, 2},
-    {"dw 5x5 1152 @8", 8, 1152, 5, 1},   {"dw 3x3 1152 @8", 8, 1152, 3, 1},
-};
+using sln_test::kHasWeights;
 
 struct Options {
   int threads = 1;
@@ -96,125 +37,67 @@ struct Options {
   bool cpu_clock = false;
 };
 
-// Floats aligned as the engine's arena aligns its tensors.
-class Floats {
+// Memory at a multiple of 64 bytes, as the engine's arena has it.
+class Block {
  public:
-  explicit Floats(size_t size) : memory_(size + 16), size_(size) {}
-  float* data() {
-    const size_t misaligned = reinterpret_cast<uintptr_t>(memory_.data()) / sizeof(float) % 16;
-    return memory_.data() + (16 - misaligned) % 16;
-  }
-  size_t size() const { return size_; }
-  // The same values with every standard library.
-  void fill(std::mt19937& engine) {
-    for (size_t i = 0; i < size_; ++i) data()[i] = static_cast<float>(engine() >> 8) / 8388608.0f - 1.0f;
+  explicit Block(size_t bytes) : memory_(bytes + kAlignment) {}
+  void* data() {
+    const size_t lead = (kAlignment - reinterpret_cast<uintptr_t>(memory_.data()) % kAlignment) % kAlignment;
+    return memory_.data() + lead;
   }
 
  private:
-  std::vector<float> memory_;
-  size_t size_;
+  std::vector<std::byte> memory_;
 };
 
-struct Workload {
-  Workload(const Case& c, std::mt19937& engine)
-      : src(size_t{1} * c.batch * c.side * c.side * c.src_stride),
-        weights(size_t{1} * c.out * c.in * c.kernel * c.kernel),
-        bias(c.out),
-        residual(c.residual ? outputs(c) : 0),
-        dst(outputs(c)) {
-    for (Floats* floats : {&src, &weights, &bias, &residual}) floats->fill(engine);
-    op.desc = {c.in, c.out, c.kernel, c.stride, pad(c), c.dilation, Activation::kRelu};
-    packed = Floats(cpu::packed_bytes(op.desc) / sizeof(float));
-    op.src = src.data();
-    op.batch = {c.batch};
-    op.in_h = op.in_w = c.side;
-    op.src_stride = c.src_stride;
-    op.dst = dst.data();
-    op.out_h = op.out_w = out_side(c);
-    op.dst_stride = padded(c.out);
-    op.residual = c.residual ? residual.data() : nullptr;
-    op.residual_stride = padded(c.out);
-    op.weights = cpu::pack(op.desc, weights.data(), bias.data(), packed.data());
-  }
+// Units in which a wrong output is measured: without fused multiply-adds every sum rounds differently.
+float tolerance() {
+  return cpu::isa() == cpu::Isa::kSse4 ? 1e-3f : 0.0f;
+}
 
-  static int pad(const Case& c) { return c.dilation * (c.kernel / 2); }
-  static int padded(int channels) { return (channels + 15) / 16 * 16; }
-  static int out_side(const Case& c) { return (c.side + 2 * pad(c) - c.dilation * (c.kernel - 1) - 1) / c.stride + 1; }
-  static size_t outputs(const Case& c) { return size_t{1} * c.batch * out_side(c) * out_side(c) * padded(c.out); }
+bool close(float found, float expected, const char* what, int item, int y, int x, int channel) {
+  if (std::fabs(expected - found) <= tolerance()) return true;
+  std::printf("%s %d %d %d %d: expected %.9g, found %.9g\n", what, item, y, x, channel, expected, found);
+  return false;
+}
 
-  double flops() const {
-    const double pixels = double{1} * op.batch.room * op.out_h * op.out_w;
-    return 2.0 * pixels * op.desc.out_channels * op.desc.in_channels * op.desc.kernel * op.desc.kernel;
-  }
-
-  Floats src, weights, bias, residual, dst;
-  Floats packed{0};
-  ConvOp op;
-};
-
-struct DepthwiseWorkload {
-  DepthwiseWorkload(const DepthwiseCase& c, std::mt19937& engine)
-      : padded((c.channels + 15) / 16 * 16),
-        src(size_t{1} * c.side * c.side * padded),
-        weights(size_t{1} * c.channels * c.kernel * c.kernel),
-        bias(c.channels),
-        dst(size_t{1} * (c.side / c.stride) * (c.side / c.stride) * padded) {
-    for (Floats* floats : {&src, &weights, &bias}) floats->fill(engine);
-    op.desc = {c.channels, c.kernel, c.stride, c.stride == 1 ? c.kernel / 2 : (c.kernel - 2) / 2, Activation::kRelu6};
-    packed = Floats(cpu::packed_bytes(op.desc) / sizeof(float));
-    op.src = src.data();
-    op.in_h = op.in_w = c.side;
-    op.src_stride = op.dst_stride = padded;
-    op.dst = dst.data();
-    op.out_h = op.out_w = c.side / c.stride;
-    op.weights = cpu::pack(op.desc, weights.data(), bias.data(), packed.data());
-  }
-  double flops() const { return 2.0 * op.out_h * op.out_w * op.desc.channels * op.desc.kernel * op.desc.kernel; }
-  double bytes() const { return static_cast<double>(src.size() + dst.size()) * sizeof(float); }
-
-  int padded;
-  Floats src, weights, bias, dst;
-  Floats packed{0};
-  DepthwiseOp op;
-};
-
-// Compares sampled outputs with the definition, the map's corners among them.
-bool verify(DepthwiseWorkload& work, std::mt19937& engine) {
-  const DepthwiseOp& p = work.op;
+// Sampled outputs, the map's corners among them.
+bool sampled(const ConvOp& op) {
+  sln_test::Random random(1);
   for (int i = 0; i < 200; ++i) {
-    const auto below = [&](int n) { return static_cast<int>(engine() % static_cast<uint32_t>(n)); };
-    const int y = i < 4 ? (i & 1) * (p.out_h - 1) : below(p.out_h);
-    const int x = i < 4 ? (i >> 1) * (p.out_w - 1) : below(p.out_w);
-    const int channel = below(work.op.desc.channels);
-    const float expected = sln_naive::depthwise_at<float>(p, work.weights.data(), work.bias.data(), y, x, channel);
-    const float got = p.dst[(size_t{1} * y * p.out_w + x) * p.dst_stride + channel];
-    if (!(std::fabs(expected - got) <= (cpu::isa() == cpu::Isa::kSse4 ? 1e-4f : 0.0f))) {
-      std::printf("%d %d %d: expected %.9g, found %.9g\n", y, x, channel, expected, got);
-      return false;
-    }
+    const int item = random.below(op.batch.room), channel = random.below(op.desc.out_channels);
+    const int y = i < 4 ? (i & 1) * (op.out_h - 1) : random.below(op.out_h);
+    const int x = i < 4 ? (i >> 1) * (op.out_w - 1) : random.below(op.out_w);
+    const float found = op.dst[sln_naive::pixel_at(item, op.out_h, y, op.out_w, x, op.dst_stride) + channel];
+    if (!close(found, sln_naive::conv_at(op, item, y, x, channel), "output", item, y, x, channel)) return false;
   }
   return true;
 }
 
-// Compares sampled outputs, the map's corners among them, with the definition. SSE4 rounds differently.
-bool verify(Workload& work, std::mt19937& engine) {
-  const ConvOp& p = work.op;
-  const bool exact = cpu::isa() != cpu::Isa::kSse4;
+bool sampled(const DepthwiseOp& op) {
+  sln_test::Random random(1);
   for (int i = 0; i < 200; ++i) {
-    const auto below = [&](int n) { return static_cast<int>(engine() % static_cast<uint32_t>(n)); };
-    const int item = below(p.batch.room);
-    const int y = i < 4 ? (i & 1) * (p.out_h - 1) : below(p.out_h);
-    const int x = i < 4 ? (i >> 1) * (p.out_w - 1) : below(p.out_w);
-    const int channel = below(work.op.desc.out_channels);
-    const float expected = naive::conv_at(p, work.weights.data(), work.bias.data(), item, y, x, channel);
-    const size_t pixel = (size_t{1} * item * p.out_h + y) * p.out_w + x;
-    const float got = p.dst[pixel * p.dst_stride + channel];
-    if (exact ? std::memcmp(&expected, &got, sizeof(float)) != 0 : !(std::fabs(expected - got) <= 1e-3f)) {
-      std::printf("%d %d %d %d: expected %.9g, found %.9g\n", item, y, x, channel, expected, got);
-      return false;
-    }
+    const int y = i < 4 ? (i & 1) * (op.out_h - 1) : random.below(op.out_h);
+    const int x = i < 4 ? (i >> 1) * (op.out_w - 1) : random.below(op.out_w);
+    const int channel = random.below(op.desc.channels);
+    const float found = op.dst[sln_naive::pixel_at(0, 1, y, op.out_w, x, op.dst_stride) + channel];
+    if (!close(found, sln_naive::depthwise_at<float>(op, y, x, channel), "output", 0, y, x, channel)) return false;
   }
   return true;
+}
+
+// Whether the op, which has been run, has written what the definition says.
+template <typename Op>
+bool verify(const Op& op) {
+  if constexpr (kHasWeights<Op>) {
+    return sampled(op);
+  } else {
+    const sln_test::Written found = sln_test::written(op);
+    const sln_test::Written expected = sln_test::written_on_copies(op, [](const Op& copy) { sln_naive::run(copy); });
+    const std::string difference = sln_test::difference(found, expected, tolerance());
+    if (!difference.empty()) std::printf("%s\n", difference.c_str());
+    return difference.empty();
+  }
 }
 
 double cpu_seconds(int threads) {
@@ -284,31 +167,71 @@ bool parse(int argc, char** argv, Options& options) {
   return argc % 2 == 1 && options.threads >= 1 && options.seconds > 0;
 }
 
-// One line of the table; bytes 0: not shown.
+template <typename Op>
+double flops_of(const Op& op) {
+  if constexpr (std::is_same_v<Op, ConvOp>) return 2.0 * static_cast<double>(op.batch.room * macs_per_item(op));
+  if constexpr (std::is_same_v<Op, DepthwiseOp>) return 2.0 * static_cast<double>(macs_per_item(op));
+  return 0;
+}
+
+template <typename Op>
+size_t packed_bytes_of(const Op& op) {
+  if constexpr (kHasWeights<Op>) return cpu::packed_bytes(op.desc);
+  return 0;
+}
+
+// Of the buffers on the device, and of the host's pixels.
+template <typename Op>
+double bytes_of(Op op) {
+  double bytes = 0;
+  each_buffer(op, [&](const auto* pointer, const Rows& rows) {
+    bytes += static_cast<double>(rows.items.count() * rows.per_item * rows.length) * sizeof *pointer;
+  });
+  if constexpr (std::is_same_v<Op, ResizeOp>) bytes += 3.0 * op.width * op.height;
+  if constexpr (std::is_same_v<Op, CanvasFromPlanesOp>) bytes += 12.0 * op.side * op.side;
+  return bytes;
+}
+
 void print_case(const char* name, const Samples& samples, double flops, double bytes, double peak) {
   if (samples.kept.empty()) {
     std::printf("%-27s no sample: the processors were never free for it (%d dropped)\n", name, samples.dropped);
     return;
   }
-  const double rate = flops / samples.at(0.5);
-  std::printf("%-27s %9.3f %9.3f %5zu %7d %9.1f %6.1f%%", name, samples.at(0.5) * 1e3, samples.at(0.9) * 1e3,
-              samples.kept.size(), samples.dropped, rate / 1e9, 100 * rate / peak);
-  if (bytes > 0) std::printf(" %7.1f GB/s", bytes / samples.at(0.5) / 1e9);
-  std::printf("\n");
+  const double seconds = samples.at(0.5);
+  std::printf("%-27s %9.3f %9.3f %5zu %7d", name, seconds * 1e3, samples.at(0.9) * 1e3, samples.kept.size(),
+              samples.dropped);
+  if (flops > 0) std::printf(" %9.1f %6.1f%%", flops / seconds / 1e9, 100 * flops / seconds / peak);
+  if (flops == 0) std::printf(" %9s %7s", "-", "-");
+  std::printf(" %7.1f GB/s\n", bytes / seconds / 1e9);
   std::fflush(stdout);
 }
 
 // False where a result is wrong.
-template <typename Work, typename Run>
-bool run_case(const char* name, Work& work, const Run& body, double bytes, std::mt19937& engine, const Options& options,
-              cpu::ThreadPool& pool, double peak) {
-  body();
-  if (!verify(work, engine)) {
-    std::printf("%-27s WRONG\n", name);
-    return false;
+template <typename Op>
+bool run_cases(const Options& options, cpu::ThreadPool& pool, double peak) {
+  for (const sln_test::OpCase& c : sln_test::cases_of<Op>().timed) {
+    if (c.name.find(options.filter) == std::string::npos) continue;
+    const sln_test::OpProblem problem = c.make();
+    const Op& canonical = std::get<Op>(problem.op);
+    Op op = canonical;
+    Block scratch(cpu::scratch_bytes(op, pool.threads()));
+    Block packed(packed_bytes_of(op));
+    if constexpr (kHasWeights<Op>) op.weights = cpu::pack(op.desc, op.weights.weights, op.weights.bias, packed.data());
+    const auto body = [&] { cpu::run(op, scratch.data(), pool); };
+    body();
+    if (!verify(canonical)) {
+      std::printf("%-27s WRONG\n", c.name.c_str());
+      return false;
+    }
+    const Samples samples = time_case(body, pool, options.seconds, options.cpu_clock);
+    print_case(c.name.c_str(), samples, flops_of(op), bytes_of(op), peak);
   }
-  print_case(name, time_case(body, pool, options.seconds, options.cpu_clock), work.flops(), bytes, peak);
   return true;
+}
+
+template <size_t... kOps>
+bool run_ops(const Options& options, cpu::ThreadPool& pool, double peak, std::index_sequence<kOps...> /*all*/) {
+  return (run_cases<std::variant_alternative_t<kOps, Op>>(options, pool, peak) && ...);
 }
 
 int run(const Options& options) {
@@ -318,20 +241,7 @@ int run(const Options& options) {
               cpu::isa_name(cpu::isa()), options.threads, options.cpu_clock ? "processor" : "wall", __VERSION__,
               peak / 1e9);
   std::printf("%-27s %9s %9s %5s %7s %9s %7s\n", "case", "median ms", "p90 ms", "n", "dropped", "GFLOP/s", "of peak");
-  std::mt19937 engine(1);
-  for (const Case& c : kCases) {
-    if (std::string(c.name).find(options.filter) == std::string::npos) continue;
-    Workload work(c, engine);
-    const auto body = [&] { cpu::run(work.op, nullptr, pool); };
-    if (!run_case(c.name, work, body, 0.0, engine, options, pool, peak)) return 1;
-  }
-  for (const DepthwiseCase& c : kDepthwiseCases) {
-    if (std::string(c.name).find(options.filter) == std::string::npos) continue;
-    DepthwiseWorkload work(c, engine);
-    const auto body = [&] { cpu::run(work.op, nullptr, pool); };
-    if (!run_case(c.name, work, body, work.bytes(), engine, options, pool, peak)) return 1;
-  }
-  return 0;
+  return run_ops(options, pool, peak, std::make_index_sequence<std::variant_size_v<Op>>()) ? 0 : 1;
 }
 
 }  // namespace

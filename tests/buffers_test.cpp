@@ -294,67 +294,12 @@ void for_each_op(int used, const Body& body) {
   }
 }
 
-// An exact copy of memory, as aligned as that; sentinels around it, or, under ASan, nothing behind it.
-class OnHeap {
- public:
-  OnHeap(const void* host, size_t bytes) : first_(kGuard + reinterpret_cast<uintptr_t>(host) % kAlign), bytes_(bytes) {
-    memory_ = static_cast<std::byte*>(::operator new (all(), std::align_val_t{kAlign}));
-    std::fill_n(memory_, all(), kSentinel);
-    std::memcpy(data(), host, bytes);
-  }
-  OnHeap(const OnHeap&) = delete;
-  OnHeap& operator=(const OnHeap&) = delete;
-  ~OnHeap() { ::operator delete (memory_, std::align_val_t{kAlign}); }
-
-  std::byte* data() const { return memory_ + first_; }
-  std::vector<std::byte> host() const {
-    const auto is_sentinel = [](std::byte byte) { return byte == kSentinel; };
-    if (!std::all_of(memory_, data(), is_sentinel) || !std::all_of(data() + bytes_, memory_ + all(), is_sentinel))
-      throw std::runtime_error("memory outside of the visited rows was written");
-    return std::vector<std::byte>(data(), data() + bytes_);
-  }
-
- private:
-#if defined(__SANITIZE_ADDRESS__)
-  static constexpr size_t kGuard = 0;
-#else
-  static constexpr size_t kGuard = 256;
-#endif
-  static constexpr size_t kAlign = 64;
-  static constexpr std::byte kSentinel{0xFF};  // a NaN, where floats are read
-  size_t all() const {
-    return first_ + bytes_ + kGuard;
-  }
-
-  std::byte* memory_ = nullptr;
-  size_t first_;
-  size_t bytes_;
-};
-
 template <typename T>
 void run(const T& op) {
   static sln::cpu::ThreadPool pool(2);
   Guarded<uint8_t> scratch(sln::cpu::scratch_bytes(op, pool.threads()));
   sln::cpu::run(op, scratch.data(), pool);
   if (!scratch.intact()) throw std::runtime_error("memory outside of the scratch was written");
-}
-
-// The rows that an op has written, those of each buffer together.
-using Written = std::vector<std::vector<std::byte>>;
-
-template <typename T>
-Written written(T op) {
-  Written buffers;
-  each_buffer(op, [&](auto* pointer, const Rows& rows) {
-    if constexpr (!std::is_const_v<std::remove_pointer_t<decltype(pointer)>>) {
-      buffers.emplace_back();
-      const auto* const bytes = reinterpret_cast<const std::byte*>(pointer);
-      each_row(rows, sizeof *pointer, [&](size_t offset, size_t size) {
-        buffers.back().insert(buffers.back().end(), bytes + offset, bytes + offset + size);
-      });
-    }
-  });
-  return buffers;
 }
 
 // What the op writes on ordinary memory, which is then as before.
@@ -482,9 +427,10 @@ TEST_CASE("what an op makes of an item does not depend on how many are in use") 
       const Written& whole = all[number++];
       REQUIRE(some.size() == whole.size());
       for (size_t i = 0; i < some.size(); ++i) {
-        const bool has_items = some[i].size() != whole[i].size();
-        if (has_items) CHECK(some[i].size() == whole[i].size() / kRoom * static_cast<size_t>(used));
-        CHECK(std::equal(some[i].begin(), some[i].end(), whole[i].begin()));
+        const std::vector<std::byte>&a = some[i].bytes, &b = whole[i].bytes;
+        const bool has_items = a.size() != b.size();
+        if (has_items) CHECK(a.size() == b.size() / kRoom * static_cast<size_t>(used));
+        CHECK(std::equal(a.begin(), a.end(), b.begin()));
       }
     });
   }

@@ -106,9 +106,10 @@ class IncludeRules(unittest.TestCase):
         self.check("evaluation/*", [r"engine/(error|sha256)\.h", r"evaluation/\w+\.h"])
 
     def test_benchmarks(self):
-        # They check a result against the naive loops before they time it.
+        # They time the rows of the tests' tables, and check a result against the naive loops before.
         self.check("benchmarks/*",
-                   [r"engine/sln\.h", r"kernels/\w+\.h", r"kernels/cpu/parallel\.h", r"tests/naive/\w+\.h", r"benchmarks/.*"])
+                   [r"engine/sln\.h", r"kernels/\w+\.h", r"kernels/cpu/parallel\.h", r"tests/(cases|naive)/\w+\.h",
+                    r"tests/support/op_spans\.h", r"benchmarks/.*"])
 
     def owners(self, fragment):
         return {file for folder in ("kernels", "engine", "importer", "evaluation", "apps", "benchmarks")

@@ -1,63 +1,66 @@
-// Every op on the CPU, over its table of cases, against its definition (tests/naive/ops.h): the same bytes, whatever
-// the number of threads, and nothing else written. Without fused multiply-adds the bytes differ: there the tests of the
-// single ops hold it against a definition in double, and here only the threads are compared.
-#include <catch2/catch.hpp>
-#include <set>
-#include <string>
-#include <variant>
+// Every op on the CPU, over all of its cases, against its definition (tests/naive): the same bytes with fused
+// multiply-adds, and the same for every number of threads. It writes its rows and nothing else.
+#include "tests/naive/ops.h"
 
-#include "kernels/isa.h"
-#include "tests/cases/on_cpu.h"
-#include "tests/cases/op_case.h"
+#include <catch2/catch.hpp>
+
+#include "tests/support/allocations.h"
+#include "tests/support/op_on_cpu.h"
 
 namespace sln_test {
 namespace {
 
-// The case's memory after the op has run with so many threads.
-std::shared_ptr<CaseMemory> after(const CaseRow& row, int threads) {
-  const OpCase made = row.make();
-  sln::cpu::ThreadPool pool(threads);
-  run_on_cpu(packed_for_cpu(made), pool);
-  return made.memory;
+// What an op writes, run by `run` on memory that ends where its buffers do.
+template <typename Op, typename Run>
+Written written_on_heap(const Op& op, const Run& run) {
+  return written_on_copies(op, [&](const Op& copy) {
+    run_on_spans<OnHeap>(copy, [&](const Op& moved) {
+      run(moved);
+      return 0;
+    });
+  });
 }
 
-std::shared_ptr<CaseMemory> after_naive(const CaseRow& row) {
-  const OpCase made = row.make();
-  run_naive(made);
-  return made.memory;
+// Of an op whose weights are packed.
+template <typename Op>
+Written written_on_cpu(const Op& op, sln::cpu::ThreadPool& pool) {
+  return written_on_heap(op, [&](const Op& moved) {
+    Guarded<uint8_t> scratch(sln::cpu::scratch_bytes(moved, pool.threads()), 0xFF);
+    const int64_t before = sln::test::allocation_count();
+    sln::cpu::run(moved, scratch.data(), pool);
+    CHECK(sln::test::allocation_count() == before);
+    CHECK(scratch.intact());
+  });
 }
 
 }  // namespace
 
-TEST_CASE("every op has cases that are tested and cases that are timed, each with a name of its own") {
-  std::set<std::string> names;
-  size_t op = 0;
-  for (const auto table :
-       {resize_cases, canvas_from_planes_cases, conv_cases, depthwise_cases, pool_cases, upsample_sum_cases,
-        softmax_cases, proposals_cases, roi_align_cases, refine_cases, mask_planes_cases}) {
-    for (const Purpose purpose : {Purpose::kTest, Purpose::kTime}) {
-      const std::vector<CaseRow> rows = table(purpose);
-      REQUIRE(!rows.empty());
-      CHECK(rows.front().make().op.index() == op);
-      for (const CaseRow& row : rows) names.insert(row.name);
-    }
-    ++op;
+TEMPLATE_LIST_TEST_CASE("the CPU's bytes are those of the definition", "", sln::Op) {
+  using Op = TestType;
+  sln::cpu::ThreadPool one(1), two(2), three(3);
+  const OpCases cases = cases_of<Op>();
+  CHECK(!cases.timed.empty());
+  REQUIRE(!cases.tested.empty());
+  for (const OpCase& c : cases.tested) {
+    INFO(c.name);
+    const OpProblem problem = c.make();
+    const Op& op = std::get<Op>(problem.op);
+    const PackedOnCpu<Op> packed(op);
+    const Written found = written_on_cpu(packed.op(), one);
+    for (sln::cpu::ThreadPool* const pool : {&two, &three})
+      CHECK(difference(written_on_cpu(packed.op(), *pool), found) == "");
+    if (!has_fma()) continue;
+    const Written expected = written_on_heap(op, [](const Op& moved) { sln_naive::run(moved); });
+    CHECK(difference(found, expected) == "");
   }
-  CHECK(op == std::variant_size_v<sln::Op>);
-  CHECK(names.size() > 500);
 }
 
-TEST_CASE("every op on the CPU is its definition") {
-  const bool exact = sln::cpu::isa() != sln::cpu::Isa::kSse4;
-  for (const CaseRow& row : all_cases(Purpose::kTest)) {
-    CAPTURE(row.name);
-    std::string where;
-    const auto one = after(row, 1);
-    if (exact && !CaseMemory::equal(*one, *after_naive(row), where)) FAIL_CHECK("not the definition: " << where);
-    for (const int threads : {2, 3})
-      if (!CaseMemory::equal(*one, *after(row, threads), where))
-        FAIL_CHECK("not with " << threads << " threads: " << where);
-  }
+TEMPLATE_LIST_TEST_CASE("a case is the same each time", "", sln::Op) {
+  const OpCase c = cases_of<TestType>().tested.back();
+  const OpProblem a = c.make(), b = c.make();
+  const auto run = [](const TestType& op) { sln_naive::run(op); };
+  CHECK(difference(written_on_copies(std::get<TestType>(a.op), run),
+                   written_on_copies(std::get<TestType>(b.op), run)) == "");
 }
 
 }  // namespace sln_test

@@ -1,18 +1,15 @@
+// Proposals against their definition with exp in double, and pointed examples; bytes: ops_test.
 #include "kernels/proposals.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <limits>
+#include <vector>
 
-#include "kernels/cpu/parallel.h"
-#include "kernels/math/activation.h"
 #include "tests/naive/proposals.h"
-#include "tests/support/op_buffers.h"
+#include "tests/support/op_on_cpu.h"
 
+namespace sln_test {
 namespace {
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // The maps of an RPN, as tensors with padded channels; padding is NaN, so that reading it shows.
 struct Maps {
@@ -52,7 +49,7 @@ struct Maps {
     std::copy_n(box, 4, &anchors[static_cast<size_t>(i) * 4]);
   }
   void randomise(uint32_t seed, float spread) {
-    sln_test::Random random(seed);
+    Random random(seed);
     for (int i = 0; i < total(); ++i) {
       logit(i) = random.uniform(-6, 6);
       for (int k = 0; k < 4; ++k) delta(i)[k] = random.uniform(-spread, spread);
@@ -91,95 +88,44 @@ sln::ProposalsOp make_op(const Maps& maps, const Settings& settings) {
   return p;
 }
 
-Result run_op(const Maps& maps, const Settings& settings, int threads) {
-  sln::cpu::ThreadPool pool(threads);
-  const size_t slots = static_cast<size_t>(settings.max_rois);
-  sln_test::Guarded<float> boxes(slots * 4), scores(slots);
-  sln_test::Guarded<int32_t> index(slots, -7), count(1, -7);
-  sln::ProposalsOp p = make_op(maps, settings);
-  sln_test::Guarded<unsigned char> scratch(sln::cpu::scratch_bytes(p, threads), 0xFF);
-  p.boxes = boxes.data();
-  p.scores = scores.data();
-  p.anchor_index = index.data();
-  p.count = count.data();
-  sln::cpu::run(p, scratch.data(), pool);
-  CHECK((boxes.intact() && scores.intact() && index.intact() && count.intact() && scratch.intact()));
-  REQUIRE(count[0] >= 0);
-  REQUIRE(count[0] <= settings.max_rois);
-  const size_t n = static_cast<size_t>(count[0]);
-  bool later_untouched = true;
-  for (size_t i = n; i < slots; ++i) {
-    later_untouched = later_untouched && index[i] == -7 && std::isnan(scores[i]) && std::isnan(boxes[4 * i]);
-  }
-  CHECK(later_untouched);
-  Result result;
-  for (size_t i = 0; i < n; ++i) result.index.push_back(index[i]);
-  result.boxes.assign(boxes.data(), boxes.data() + 4 * n);
-  result.scores.assign(scores.data(), scores.data() + n);
-  return result;
-}
-
-// Runs the op with 1, 2 and 3 threads and compares it with the naive one. Returns what came out.
-Result check(const Maps& maps, const Settings& settings) {
-  const std::vector<sln_naive::Proposal> expected = sln_naive::proposals(make_op(maps, settings));
-  const Result result = run_op(maps, settings, 1);
+// What the op has found, compared with what the naive one does.
+Result compared(const sln::ProposalsOp& op) {
+  const std::vector<sln_naive::Proposal> expected = sln_naive::proposals(op);
+  Result found;
+  found.index.assign(op.anchor_index, op.anchor_index + *op.count);
+  found.boxes.assign(op.boxes, op.boxes + ptrdiff_t{4} * *op.count);
+  found.scores.assign(op.scores, op.scores + *op.count);
   std::vector<int> expected_index;
   for (const auto& box : expected) expected_index.push_back(box.index);
-  CHECK(result.index == expected_index);
-  if (result.index != expected_index) return result;
+  CHECK(found.index == expected_index);
+  if (found.index != expected_index) return found;
   double worst_box = 0, worst_score = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
     const float corners[4] = {expected[i].x0, expected[i].y0, expected[i].x1, expected[i].y1};
-    for (size_t k = 0; k < 4; ++k)
-      worst_box = std::max(worst_box, std::fabs(double{result.boxes[4 * i + k]} - corners[k]));
-    worst_score = std::max(worst_score, std::fabs(double{result.scores[i]} - expected[i].score));
+    for (size_t k = 0; k < 4; ++k) worst_box = farther(worst_box, found.boxes[4 * i + k], corners[k]);
+    worst_score = farther(worst_score, found.scores[i], expected[i].score);
   }
-  CHECK(worst_box <= 1e-6 * maps.side);
+  CHECK(worst_box <= 1e-6 * op.side);
   CHECK(worst_score <= 2e-7);
-  for (const int threads : {2, 3}) {
-    const Result again = run_op(maps, settings, threads);
-    CHECK(again.index == result.index);
-    CHECK(sln_test::same_bytes(again.boxes, result.boxes));
-    CHECK(sln_test::same_bytes(again.scores, result.scores));
-  }
-  return result;
+  return found;
+}
+
+Result check(const Maps& maps, const Settings& settings) {
+  const size_t slots = static_cast<size_t>(settings.max_rois);
+  std::vector<float> boxes(slots * 4), scores(slots);
+  std::vector<int32_t> index(slots);
+  int32_t count = 0;
+  sln::ProposalsOp op = make_op(maps, settings);
+  op.boxes = boxes.data(), op.scores = scores.data(), op.anchor_index = index.data(), op.count = &count;
+  sln::cpu::ThreadPool pool(2);
+  run_on_cpu(op, pool);
+  return compared(op);
 }
 
 }  // namespace
 
-TEST_CASE("proposals agree with the naive ones on random maps") {
-  for (const auto& [grid, per_cell] : {std::pair{1, 1}, std::pair{4, 15}, std::pair{7, 3}, std::pair{16, 15}}) {
-    for (const float nms_iou : {0.0f, 0.3f, 0.7f, 1.0f}) {
-      for (const int max_rois : {1, 17, 100, 2000}) {
-        INFO("grid " << grid << " A " << per_cell << " nms " << nms_iou << " max_rois " << max_rois);
-        Maps maps(grid, per_cell, 256);
-        maps.randomise(static_cast<uint32_t>(grid * 100 + per_cell), 0.5f);
-        Settings settings;
-        settings.nms_iou = nms_iou;
-        settings.max_rois = max_rois;
-        settings.pre_nms = grid == 16 ? 700 : 1000;  // fewer and more than the anchors
-        check(maps, settings);
-      }
-    }
-  }
-}
-
-TEST_CASE("equal logits are taken in the order of their index") {
-  Maps maps(8, 4, 128);
-  sln_test::Random random(3);
-  // Few different values, among them both zeros.
-  for (int i = 0; i < maps.total(); ++i)
-    maps.logit(i) = random.below(5) == 0 ? -0.0f : static_cast<float>(random.below(3));
-  Settings settings;
-  settings.nms_iou = 1;
-  settings.max_rois = 300;
-  settings.pre_nms = 150;  // cuts through a group of equal logits
-  const Result result = check(maps, settings);
-  CHECK(result.index.size() > 50);
-  for (size_t i = 1; i < result.index.size(); ++i) {
-    const float before = maps.logit(result.index[i - 1]), after = maps.logit(result.index[i]);
-    CHECK((before > after || (before == after && result.index[i - 1] < result.index[i])));
-  }
+TEST_CASE("proposals agree with the naive ones") {
+  for_each_run<sln::ProposalsOp>([](const sln::ProposalsOp& op) { compared(op); });
 }
 
 TEST_CASE("of equal boxes the first stays, unless the limit is 1") {
@@ -292,7 +238,7 @@ TEST_CASE("what an earlier image left in the scratch does not matter") {
   // 9 boxes that do not touch, taken in one order and then in the opposite one.
   Maps maps(3, 1, 90);
   Settings settings;
-  sln_test::Guarded<unsigned char> scratch(sln::cpu::scratch_bytes(make_op(maps, settings), 1));
+  Guarded<unsigned char> scratch(sln::cpu::scratch_bytes(make_op(maps, settings), 1));
   sln::cpu::ThreadPool pool(1);
   for (const int sign : {1, -1}) {
     for (int i = 0; i < 9; ++i) {
@@ -313,3 +259,5 @@ TEST_CASE("what an earlier image left in the scratch does not matter") {
     for (int i = 0; i < 9; ++i) CHECK(index[static_cast<size_t>(i)] == (sign > 0 ? 8 - i : i));
   }
 }
+
+}  // namespace sln_test

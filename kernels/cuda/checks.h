@@ -9,7 +9,9 @@
 
 namespace sln::cuda {
 
-constexpr int64_t kMaxElements = 0x7fffffff;  // kernels count the elements of a buffer in 32 bits, signed
+// Kernels count the elements of a buffer in 32 bits, signed; and the threads of its last block, of up to 1024, have
+// numbers behind them.
+constexpr int64_t kMaxElements = 0x7fffffff - 1023;
 
 inline void require(bool holds, const char* op, const char* what) {
   if (!holds) throw std::invalid_argument(std::string(op) + ": " + what);
@@ -28,7 +30,7 @@ void check_buffers(Op op, const char* name) {
   each_buffer(op, [&](const auto* pointer, const Rows& rows) {
     require(pointer != nullptr, name, "a buffer is null");
     const int64_t elements = bounded_product(bounded_product(rows.items.room, rows.per_item), rows.step);
-    require(elements <= kMaxElements, name, "a buffer has more than 2147483647 elements, the limit of 32-bit offsets");
+    require(elements <= kMaxElements, name, "a buffer has more than 2147482624 elements, the limit of 32-bit offsets");
   });
 }
 

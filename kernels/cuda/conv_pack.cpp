@@ -27,7 +27,7 @@ ConvPanels conv_panels(const ConvDesc& desc) {
   panels.count = static_cast<int>(ceil_to(desc.out_channels, panels.width) / panels.width);
   panels.depth = ceil_to(int64_t{desc.kernel} * desc.kernel * ceil_to(desc.in_channels, 4), kConvDepth);
   check(bounded_product(panels.depth, panels.channels()) <= kMaxElements,
-        "there are more than 2147483647 weights, the limit of 32-bit offsets");
+        "there are more than 2147482624 weights, the limit of 32-bit offsets");
   return panels;
 }
 

@@ -1,60 +1,53 @@
-#include "kernels/mask_planes.h"
-
-#include "engine/error.h"
 #include "tests/cases/op_case.h"
 
 namespace sln_test {
 namespace {
 
-struct Case {
-  int rois, cells;  // of a RoI
-  int masks, stride;
+struct Row {
+  int items, cells, masks;
+  int extra = 0;    // stride - masks
+  int used = kAll;  // items
+  int shift = 0;    // elements
+  float range = 9;  // logits lie within -range..range
 };
 
-OpCase make(const Case& c, uint32_t seed, int used, int nasty) {
-  OpCase made;
-  made.memory = std::make_shared<CaseMemory>(seed);
-  CaseMemory& memory = *made.memory;
-  const int64_t cells = int64_t{c.rois} * c.cells;
+std::vector<Row> rows() {
+  std::vector<Row> rows;
+  for (const int masks : {1, 2}) {
+    for (const int cells : {1, 9, 15, 16, 17, 49, 784}) rows.push_back({3, cells, masks, 16 - masks});
+    rows.push_back({7, 25, masks});
+    rows.push_back({7, 25, masks, 0, kAll, 0, 200});
+    rows.push_back({0, 25, masks});
+    for (const int used : {0, 1, 4, 7}) rows.push_back({7, 9, masks, 3, used});
+    for (const int shift : {1, 2, 3}) rows.push_back({3, 4 * shift + 1, masks, 2 * shift, kAll, shift});
+    rows.push_back({3, 16, masks, 0, kAll, 1});
+  }
+  return rows;
+}
+
+std::string text(const Row& c) {
+  return words(c.items, "x", c.cells, "masks", c.masks, "extra", c.extra, "used", c.used, "shift", c.shift, "range",
+               c.range);
+}
+
+OpProblem make(const Row& c, bool nasty, uint32_t seed) {
+  Maker maker(seed, {-c.range, c.range, nasty ? 4 : 0}, c.shift);
   sln::MaskPlanesOp op;
-  op.items = items_of(memory, c.rois, used);
-  op.logits = memory.rows(cells, c.masks, c.stride, {-9, 9, nasty}, int64_t{used_of(c.rois, used)} * c.cells);
+  op.items = maker.items(c.items, c.used);
   op.pixels_per_item = c.cells;
-  op.stride = c.stride;
+  op.stride = c.masks + c.extra;
   op.masks = c.masks;
-  op.layers = memory.floats(cells * (c.masks + 1));
-  op.confidence = memory.floats(cells);
-  op.level = memory.bytes(cells);
-  made.op = op;
-  return made;
+  maker.buffers(op);
+  return {op, maker.memory};
 }
 
 }  // namespace
 
-std::vector<CaseRow> mask_planes_cases(Purpose purpose) {
-  std::vector<CaseRow> rows;
-  if (purpose == Purpose::kTime) {
-    rows.push_back({"mask planes 2 @100x28", [] { return make({100, 784, 2, 16}, 1, kAllItems, 0); }});
-    return rows;
-  }
-  for (const int masks : {1, 2}) {
-    for (const Case& c : {Case{3, 1, masks, 16},
-                          {3, 9, masks, 16},
-                          {2, 16, masks, 16},
-                          {3, 49, masks, 3},
-                          {3, 784, masks, 16},
-                          {7, 25, masks, masks},
-                          {0, 16, masks, 16},
-                          {3, 0, masks, 16}}) {
-      const auto seed = static_cast<uint32_t>(rows.size() + 1);
-      const std::string name =
-          sln::concat("mask_planes, ", c.rois, "x", c.cells, " cells, ", masks, " masks, stride ", c.stride);
-      rows.push_back({name, [=] { return make(c, seed, kAllItems, 0); }});
-      for (int used = 0; used <= c.rois; ++used)
-        rows.push_back({sln::concat(name, ", used ", used, ", nasty"), [=] { return make(c, seed, used, 4); }});
-    }
-  }
-  return rows;
+template <>
+OpCases cases_of<sln::MaskPlanesOp>() {
+  const std::vector<Named<Row>> heads = {{"mask planes 1 @100x28", {100, 28 * 28, 1, 15}},
+                                         {"mask planes 2 @100x28", {100, 28 * 28, 2, 14}}};
+  return {both(rows(), text, make), timed(heads, make)};
 }
 
 }  // namespace sln_test

@@ -1,132 +1,112 @@
-#include "kernels/proposals.h"
-
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "engine/error.h"
 #include "tests/cases/op_case.h"
 
 namespace sln_test {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+enum class Logits { kAny, kFew, kEqual };  // few: many ties, zeros of both signs among them
 
-// How the maps are filled.
-enum class Maps {
-  kOrdinary,
-  kTies,       // few different logits, both zeros among them
-  kNasty,      // NaN and infinities in logits and deltas
-  kSameBoxes,  // every anchor has the same box
-  kAllNan      // no logit is a number
-};
-
-struct Case {
-  int grid, per_cell;
-  float side;
-  Maps maps = Maps::kOrdinary;
-  int pre_nms = 1000;
-  float nms_iou = 0.7f;
-  int max_rois = 100;
+struct Row {
+  int grid, anchors_per_cell;
+  int pre_nms;
+  float nms_iou;
+  int max_rois;
   float score_threshold = 0;
-  float min_box = 4;
-  int extra_objectness = 1, extra_deltas = 3;  // floats of a cell after its anchors' ones
+  float min_box = 4;  // canvas pixels
+  Logits logits = Logits::kAny;
+  float side = 256;  // canvas pixels
+  int extra = 1;     // floats of a cell behind its channels
 };
 
-float logit_of(Random& random, Maps maps) {
-  const float ordinary = random.uniform(-6, 6);
-  switch (maps) {
-    case Maps::kTies:
-      return random.below(5) == 0 ? -0.0f : static_cast<float>(random.below(3));
-    case Maps::kNasty:
-      return random.below(8) == 0 ? std::vector<float>{kNan, -kNan, kInfinity, -kInfinity, -0.0f, 0.0f}[random.below(6)]
-                                  : ordinary;
-    case Maps::kAllNan:
-      return random.below(2) == 0 ? kNan : -kNan;
-    default:
-      return ordinary;
-  }
+std::vector<Row> rows() {
+  std::vector<Row> rows = {
+      {1, 1, 1, 0.7f, 1},
+      {1, 1, 1000, 0.7f, 100, 0, 0, Logits::kAny, 256, 0},
+      {1, 15, 7, 1, 100},
+      {3, 1, 9, 1, 1024},
+      {8, 4, 150, 1, 300, 0, 4, Logits::kFew},  // pre_nms cuts through equal logits
+      {8, 4, 256, 0.5f, 300, 0, 4, Logits::kFew},
+      {8, 4, 255, 0.5f, 300, 0.5f, 0, Logits::kFew},
+      {6, 3, 50, 0.7f, 20, 0, 0, Logits::kEqual},
+      {6, 3, 108, 1, 1024, 0, 0, Logits::kEqual},
+      {8, 15, 700, 0.7f, 100, 0.3f},
+      {8, 15, 700, 0.7f, 100, 1},
+      {8, 15, 700, 0.7f, 100, 0, 60},
+      {8, 15, 700, 0.7f, 100, 0, 256},  // a side of all of the canvas
+      {8, 15, 1, 0.7f, 100},
+      {8, 15, 700, 0.7f, 100, 0, 0, Logits::kAny, 3, 0},  // most boxes are clipped to nothing
+      {8, 15, 960, 1, 1024, 0, 0},
+      {16, 15, 3840, 0.7f, 1024, 0, 1, Logits::kAny, 1024},
+  };
+  for (const auto& [grid, per_cell] : {std::pair{4, 15}, std::pair{7, 3}, std::pair{16, 15}})
+    for (const float nms_iou : {0.0f, 0.3f, 0.7f, 1.0f})
+      for (const int max_rois : {1, 17, 100})
+        rows.push_back({grid, per_cell, grid == 16 ? 700 : 1000, nms_iou, max_rois});
+  return rows;
 }
 
-OpCase make(const Case& c, uint32_t seed) {
-  OpCase made;
-  made.memory = std::make_shared<CaseMemory>(seed);
-  CaseMemory& memory = *made.memory;
-  sln::ProposalsOp op;
-  op.grid = c.grid, op.anchors_per_cell = c.per_cell, op.side = c.side;
-  const int64_t cells = op.cells();
-  op.objectness_stride = c.per_cell + c.extra_objectness;
-  op.deltas_stride = 4 * c.per_cell + c.extra_deltas;
-  float* const objectness = memory.rows(cells, c.per_cell, op.objectness_stride, {}, 0);
-  float* const deltas = memory.rows(cells, int64_t{4} * c.per_cell, op.deltas_stride, {}, 0);
-  float* const anchors = memory.floats(op.anchor_count() * 4);
+std::string text(const Row& c) {
+  return words("grid", c.grid, "anchors", c.anchors_per_cell, "pre_nms", c.pre_nms, "nms_iou", c.nms_iou, "max_rois",
+               c.max_rois, "threshold", c.score_threshold, "min_box", c.min_box, "logits", static_cast<int>(c.logits),
+               "side", c.side, "extra", c.extra);
+}
+
+float logit(const Row& c, Maker& maker) {
+  if (c.logits == Logits::kEqual) return 0.5f;
+  if (c.logits == Logits::kFew) return maker.random.below(5) == 0 ? -0.0f : static_cast<float>(maker.random.below(3));
+  return maker.random.uniform(-6, 6);
+}
+
+// Five sizes of anchors and three shapes, as far as there are so many.
+void fill_anchors(const Row& c, float* anchors) {
   const float step = c.side / static_cast<float>(c.grid);
-  for (int64_t i = 0; i < op.anchor_count(); ++i) {
-    const int64_t cell = i / c.per_cell, a = i % c.per_cell;
-    objectness[cell * op.objectness_stride + a] = logit_of(memory.random, c.maps);
-    for (int k = 0; k < 4; ++k) {
-      const bool nasty = c.maps == Maps::kNasty && memory.random.below(40) == 0;
-      const float delta = c.maps == Maps::kSameBoxes ? 0.0f : memory.random.uniform(-0.5f, 0.5f);
-      deltas[cell * op.deltas_stride + 4 * a + k] = nasty ? (memory.random.below(2) == 0 ? kNan : kInfinity) : delta;
-    }
-    const float size = c.side * (0.1f + 0.15f * static_cast<float>(a % 5));
-    const float own[4] = {step * (static_cast<float>(cell % c.grid) + 0.5f),
-                          step * (static_cast<float>(cell / c.grid) + 0.5f), size * (a % 2 == 0 ? 1.0f : 1.5f), size};
-    const float same[4] = {c.side / 2, c.side / 2, c.side / 4, c.side / 8};
-    std::copy_n(c.maps == Maps::kSameBoxes ? same : own, 4, anchors + 4 * i);
+  for (int i = 0; i < c.grid * c.grid * c.anchors_per_cell; ++i) {
+    const int cell = i / c.anchors_per_cell, a = i % c.anchors_per_cell;
+    const float ratio = std::sqrt(0.5f * static_cast<float>(1 << a / 5 % 3));
+    const float size = c.side / static_cast<float>(2 << a % 5);
+    const float anchor[4] = {step * (static_cast<float>(cell % c.grid) + 0.5f),
+                             step * (static_cast<float>(cell / c.grid) + 0.5f), size / ratio, size * ratio};
+    std::copy_n(anchor, 4, anchors + ptrdiff_t{4} * i);
   }
-  op.objectness = objectness, op.deltas = deltas, op.anchors = anchors;
-  op.pre_nms = c.pre_nms, op.nms_iou = c.nms_iou, op.min_box = c.min_box;
-  op.max_rois = c.max_rois, op.score_threshold = c.score_threshold;
-  op.boxes = memory.floats(int64_t{4} * c.max_rois);
-  op.scores = memory.floats(c.max_rois);
-  op.anchor_index = memory.integers(c.max_rois);
-  op.count = memory.integers(1);
-  made.op = op;
-  return made;
 }
 
-std::vector<Case> tested() {
-  std::vector<Case> cases;
-  for (const Maps maps : {Maps::kOrdinary, Maps::kTies, Maps::kNasty, Maps::kSameBoxes, Maps::kAllNan}) {
-    for (const float nms_iou : {0.0f, 0.5f, 1.0f}) {
-      for (const float threshold : {0.0f, 0.5f}) {
-        cases.push_back({1, 1, 64, maps, 1, nms_iou, 1, threshold});
-        cases.push_back({4, 15, 128, maps, 1000, nms_iou, 17, threshold});    // more than the anchors
-        cases.push_back({7, 3, 256, maps, 100, nms_iou, 100, threshold, 0});  // fewer
-        cases.push_back({8, 4, 128, maps, 256, nms_iou, 1024, threshold, 4, 0, 0});
-      }
-    }
-    cases.push_back({16, 15, 256, maps, 1500, 0.9f, 1024});
-    cases.push_back({16, 15, 256, maps, 1500, 0.3f, 64, 1.0f});
-    cases.push_back({3, 2, 96, maps, 1, 0.7f, 5});
-    cases.push_back({3, 2, 96, maps, 17, 0.7f, 5, 0, 96});  // a box must be as large as the canvas
+OpProblem make(const Row& c, bool nasty, uint32_t seed) {
+  Maker maker(seed, {-0.5f, 0.5f, nasty ? 25 : 0});
+  sln::ProposalsOp op;
+  op.objectness_stride = c.anchors_per_cell + c.extra;
+  op.deltas_stride = 4 * c.anchors_per_cell + c.extra;
+  op.grid = c.grid;
+  op.anchors_per_cell = c.anchors_per_cell;
+  op.side = c.side;
+  op.pre_nms = c.pre_nms;
+  op.nms_iou = c.nms_iou;
+  op.min_box = c.min_box;
+  op.max_rois = c.max_rois;
+  op.score_threshold = c.score_threshold;
+  maker.buffers(op);
+  fill_anchors(c, const_cast<float*>(op.anchors));
+  auto* const logits = const_cast<float*>(op.objectness);
+  for (int64_t cell = 0; cell < op.cells(); ++cell)
+    for (int a = 0; a < c.anchors_per_cell; ++a)
+      logits[cell * op.objectness_stride + a] =
+          nasty && maker.random.below(8) == 0 ? maker.value() * 4 : logit(c, maker);
+  for (int64_t i = 0; nasty && i < op.anchor_count(); i += 7) {
+    const float values[] = {kNan, kInfinity, -kInfinity, -kNan};
+    logits[i / c.anchors_per_cell * op.objectness_stride + i % c.anchors_per_cell] = values[i / 7 % 4];
   }
-  return cases;
+  return {op, maker.memory};
 }
 
 }  // namespace
 
-std::vector<CaseRow> proposals_cases(Purpose purpose) {
-  std::vector<CaseRow> rows;
-  if (purpose == Purpose::kTime) {
-    rows.push_back({"proposals 61440, 6000, 100", [] {
-                      return make({64, 15, 1024, Maps::kOrdinary, 6000, 0.7f, 100}, 1);
-                    }});
-    rows.push_back({"proposals 15360, 1000, 100", [] {
-                      return make({32, 15, 512, Maps::kOrdinary, 1000, 0.7f, 100}, 1);
-                    }});
-    return rows;
-  }
-  for (const Case& c : tested()) {
-    const auto seed = static_cast<uint32_t>(rows.size() + 1);
-    rows.push_back({sln::concat("proposals, grid ", c.grid, " of ", c.per_cell, ", maps ", static_cast<int>(c.maps),
-                                ", pre_nms ", c.pre_nms, ", iou ", c.nms_iou, ", max_rois ", c.max_rois, ", threshold ",
-                                c.score_threshold, ", min_box ", c.min_box),
-                    [=] { return make(c, seed); }});
-  }
-  return rows;
+template <>
+OpCases cases_of<sln::ProposalsOp>() {
+  const std::vector<Named<Row>> networks = {
+      {"proposals 64x64x15 @1024", {64, 15, 6000, 0.65f, 100, 0, 4, Logits::kAny, 1024}},
+      {"proposals 64x64x15 @512", {64, 15, 6000, 0.65f, 100, 0.05f, 2, Logits::kAny, 512}},
+  };
+  return {both(rows(), text, make), timed(networks, make)};
 }
 
 }  // namespace sln_test

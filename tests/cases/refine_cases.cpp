@@ -1,66 +1,61 @@
-#include "engine/error.h"
-#include "kernels/semdist.h"
 #include "tests/cases/op_case.h"
 
 namespace sln_test {
 namespace {
 
-struct Case {
-  int rois, cells;  // of a RoI
-  int channels, stride;
-  bool residual = true;
-  int shift = 0;  // floats from the alignment of the logits
+struct Row {
+  int items, cells, channels;
+  int extra = 0;         // logits_stride - channels
+  bool residual = true;  // or the logits alone
+  float range = 6;       // logits lie within -range..range
+  int used = kAll;       // items
+  int shift = 0;         // elements
 };
 
-OpCase make(const Case& c, uint32_t seed, int used, const Values& values) {
-  OpCase made;
-  made.memory = std::make_shared<CaseMemory>(seed);
-  CaseMemory& memory = *made.memory;
-  const int64_t cells = int64_t{c.rois} * c.cells;
-  const int64_t in_use = int64_t{used_of(c.rois, used)} * c.cells;
-  sln::RefineOp op;
-  op.items = items_of(memory, c.rois, used);
-  op.ilm_logits = memory.rows(cells, c.channels, c.stride, values, in_use, c.shift);
-  if (c.residual) op.residual = memory.rows(cells, c.channels, c.stride, values, in_use, c.shift);
-  op.pixels_per_item = c.cells;
-  op.logits_stride = c.stride;
-  op.channels = c.channels;
-  op.layers = memory.floats(cells * c.channels);
-  op.confidence = memory.floats(cells);
-  op.level = memory.bytes(cells);
-  made.op = op;
-  return made;
+std::vector<Row> rows() {
+  std::vector<Row> rows = {
+      {0, 16, 5, 11},
+      {1, 16, 5},
+      {3, 25, 5, 11, true, 90},
+      {3, 25, 5, 11, false, 3e38f},
+      // Items in use.
+      {7, 49, 5, 11, true, 6, 0},
+      {7, 49, 5, 11, true, 6, 1},
+      {7, 9, 5, 11, false, 6, 4},
+      {7, 9, 5, 11, true, 6, 7},
+      // Not aligned.
+      {3, 21, 5, 11, true, 6, kAll, 1},
+      {3, 12, 4, 0, true, 6, kAll, 2},
+      {3, 16, 5, 11, true, 6, kAll, 3},
+  };
+  for (const int side : {1, 3, 4, 7, 28}) rows.push_back({3, side * side, 5, 11, side % 2 == 0});
+  for (int channels = 2; channels <= 16; ++channels)
+    rows.push_back({5, 25, channels, channels % 3 * 2, channels % 2 == 0});
+  return rows;
 }
 
-constexpr Case kTested[] = {
-    {3, 1, 5, 16},       {3, 9, 5, 16},
-    {2, 16, 5, 16},      {3, 784, 5, 16},
-    {4, 49, 5, 5},       {5, 25, 2, 2},
-    {5, 25, 3, 7},       {5, 25, 9, 16},
-    {5, 25, 16, 16},     {3, 100, 16, 19, true, 1},
-    {3, 9, 5, 8, false}, {2, 30, 2, 16, false, 2},
-    {0, 16, 5, 16},      {3, 0, 5, 16},
-};
+std::string text(const Row& c) {
+  return words(c.items, "x", c.cells, "x", c.channels, "extra", c.extra, "residual", c.residual, "range", c.range,
+               "used", c.used, "shift", c.shift);
+}
+
+OpProblem make(const Row& c, bool nasty, uint32_t seed) {
+  Maker maker(seed, {-c.range, c.range, nasty ? 3 * c.channels : 0}, c.shift);
+  sln::RefineOp op;
+  op.items = maker.items(c.items, c.used);
+  op.pixels_per_item = c.cells;
+  op.logits_stride = c.channels + c.extra;
+  op.channels = c.channels;
+  if (c.residual) op.residual = Maker::wanted<float>();
+  maker.buffers(op);
+  return {op, maker.memory};
+}
 
 }  // namespace
 
-std::vector<CaseRow> refine_cases(Purpose purpose) {
-  std::vector<CaseRow> rows;
-  if (purpose == Purpose::kTime) {
-    rows.push_back({"refine 5 @100x28", [] { return make({100, 784, 5, 16}, 1, kAllItems, {-6, 6}); }});
-    return rows;
-  }
-  for (const Case& c : kTested) {
-    const auto seed = static_cast<uint32_t>(rows.size() + 1);
-    const std::string name = sln::concat("refine, ", c.rois, "x", c.cells, " cells, ", c.channels, " channels, stride ",
-                                         c.stride, " residual ", c.residual, " shift ", c.shift);
-    rows.push_back({name, [=] { return make(c, seed, kAllItems, {-6, 6}); }});
-    // Of so few different logits many are equal.
-    rows.push_back({name + ", ties", [=] { return make(c, seed, kAllItems, {0, 3e-45f}); }});
-    for (int used = 0; used <= c.rois; ++used)
-      rows.push_back({sln::concat(name, ", used ", used, ", nasty"), [=] { return make(c, seed, used, {-6, 6, 30}); }});
-  }
-  return rows;
+template <>
+OpCases cases_of<sln::RefineOp>() {
+  return {both(rows(), text, make), timed<Row>({{"refine 5 @100x28", {100, 28 * 28, 5, 11}}}, make)};
 }
 
 }  // namespace sln_test

@@ -1,111 +1,118 @@
-#include "kernels/roi_align.h"
-
-#include <algorithm>
-#include <limits>
-
-#include "engine/error.h"
 #include "tests/cases/op_case.h"
 
 namespace sln_test {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+enum class Boxes { kInside, kBorder, kOutside };
 
-using Boxes = std::vector<float>;  // (N, 4) x0 y0 x1 y1, canvas pixels
-
-struct Case {
-  int h, w, channels, side;
+struct Row {
+  int h, w, channels;  // of the map
+  int side;            // of a RoI
   Boxes boxes;
-  int extra_src = 0, extra_dst = 0;  // floats of a pixel after its channels, after ceil16 of them
-  int shift = 0;                     // floats from the alignment of the maps
+  int room;         // boxes
+  int used = kAll;  // of them
+  float scale = 0.25f;
+  int extra_src = 0;  // src_stride - channels
+  int extra_dst = 0;  // dst_stride - ceil16(channels)
 };
 
-OpCase make(const Case& c, uint32_t seed, int used, int nasty) {
-  OpCase made;
-  made.memory = std::make_shared<CaseMemory>(seed);
-  CaseMemory& memory = *made.memory;
-  const auto room = static_cast<int>(c.boxes.size() / 4);
+std::vector<Row> rows() {
+  std::vector<Row> rows = {
+      {16, 16, 261, 28, Boxes::kInside, 6, kAll, 0.25f, 11},
+      {16, 16, 20, 33, Boxes::kInside, 6, kAll, 0.25f, 12},
+      {16, 16, 5, 7, Boxes::kInside, 0},
+      {16, 16, 5, 7, Boxes::kInside, 6, 0},
+      {16, 16, 5, 7, Boxes::kInside, 6, 1, 0.25f, 3},
+      {16, 16, 21, 7, Boxes::kInside, 6, 4, 0.25f, 11, 16},
+      {16, 16, 5, 7, Boxes::kInside, 6, 6},
+      {9, 21, 21, 5, Boxes::kInside, 6, kAll, 0.0625f},
+      {9, 21, 21, 5, Boxes::kOutside, 6, kAll, 1.0f, 0, 3},
+      {16, 16, 21, 9, Boxes::kOutside, 6},
+      {5, 13, 21, 9, Boxes::kOutside, 6},
+      {1, 1, 21, 9, Boxes::kOutside, 6},
+      {1, 1, 5, 1, Boxes::kInside, 6},
+      {1, 30, 5, 2, Boxes::kInside, 6},
+      {30, 1, 5, 2, Boxes::kInside, 6},
+      {4, 4, 1, 1, Boxes::kBorder, 5},
+      {4, 4, 16, 4, Boxes::kBorder, 5},
+  };
+  for (const int channels : {1, 5, 16, 21, 37})
+    for (const int side : {1, 7, 14})
+      rows.push_back({16, 16, channels, side, Boxes::kInside, 6, kAll, 0.25f, side % 3 * 3, 16});
+  return rows;
+}
+
+std::string text(const Row& c) {
+  return words(c.h, "x", c.w, "x", c.channels, "side", c.side, "boxes", static_cast<int>(c.boxes), "used", c.used, "of",
+               c.room, "scale", c.scale, "extra", c.extra_src, c.extra_dst);
+}
+
+// Boxes for a map of 64 x 64 canvas pixels; other maps scale them.
+const std::vector<std::vector<float>> kInside = {
+    {0, 0, 64, 64},              // the whole canvas
+    {3.3f, 9.1f, 40.7f, 30.2f},  //
+    {60, 60, 64, 64},            // the last pixel of the map
+    {0, 0, 1, 1},                // less than one pixel of the map
+    {20.5f, 7, 20.5f, 50},       // no width
+    {50, 5, 6.5f, 64},           // the wrong way round
+};
+// One bin's samples lie at exactly -1 and 0, 3.5 and 4.5, 3 and 4 (the size) of a map of 4 pixels, and at NaN.
+const std::vector<std::vector<float>> kBorder = {
+    {-4, 2, 4, 2.001f}, {14, 2, 22, 2.001f}, {12, 2, 20, 2.001f}, {2, 12, 3, 20}, {kNan, 0, 8, 8},
+};
+const std::vector<std::vector<float>> kOutside = {
+    {-30.3f, -20.7f, 90.1f, 80.9f}, {-300, -300, -200, -200}, {30, 40, 400, 411},
+    {-3e38f, 0, 3e38f, 10},         {1e9f, 1e9f, 2e9f, 2e9f}, {-1e9f, 5, 9, 1e9f},
+};
+
+// One box per four pixels of the map's side: what the network's proposals may be.
+std::vector<float> random_box(Maker& maker, float h, float w) {
+  const float x = maker.random.uniform(0, w * 0.8f), y = maker.random.uniform(0, h * 0.8f);
+  return {x, y, maker.random.uniform(x + 4, w), maker.random.uniform(y + 4, h)};
+}
+
+std::vector<float> box_at(const Row& c, int i, Maker& maker) {
+  const float h = static_cast<float>(c.h) / c.scale, w = static_cast<float>(c.w) / c.scale;
+  const auto& boxes = c.boxes == Boxes::kInside ? kInside : c.boxes == Boxes::kBorder ? kBorder : kOutside;
+  if (static_cast<size_t>(i) >= boxes.size()) return random_box(maker, h, w);
+  std::vector<float> box = boxes[static_cast<size_t>(i)];
+  if (c.boxes != Boxes::kInside) return box;
+  for (const int axis : {0, 2}) box[static_cast<size_t>(axis)] *= w / 64;
+  for (const int axis : {1, 3}) box[static_cast<size_t>(axis)] *= h / 64;
+  return box;
+}
+
+OpProblem make(const Row& c, bool nasty, uint32_t seed) {
+  Maker maker(seed, {-1, 1, nasty ? 20 : 0});
   sln::RoiAlignOp op;
-  op.h = c.h, op.w = c.w, op.channels = c.channels;
+  op.h = c.h;
+  op.w = c.w;
   op.src_stride = c.channels + c.extra_src;
-  const int64_t pixels = int64_t{c.h} * c.w;
-  op.src = memory.rows(pixels, c.channels, op.src_stride, {-1, 1, nasty}, pixels, c.shift);
-  op.items = items_of(memory, room, used);
-  float* const boxes = memory.floats(int64_t{4} * room);
-  std::copy_n(c.boxes.begin(), 4 * used_of(room, used), boxes);
-  op.boxes = boxes;
+  op.channels = c.channels;
+  op.items = maker.items(c.room, c.used);
+  op.scale = c.scale;
   op.side = c.side;
   op.dst_stride = sln::ceil16(c.channels) + c.extra_dst;
-  const int64_t bins = int64_t{room} * c.side * c.side;
-  op.dst = memory.floats(bins > 0 ? (bins - 1) * op.dst_stride + sln::ceil16(c.channels) : 0, c.shift);
-  made.op = op;
-  return made;
-}
-
-const Boxes kWithin = {
-    0,     0,    64,    64,     // the whole map of 16 x 16 pixels
-    3.3f,  9.1f, 40.7f, 30.2f,  //
-    60,    60,   64,    64,     // its last pixel
-    0,     0,    1,     1,      // less than a pixel of it
-    20.5f, 7,    20.5f, 50,     // no width
-    5,     5,    6.5f,  64,
-};
-// Samples far outside, at exactly -1 and at exactly the map's size, and nowhere.
-const Boxes kOutside = {-30.3f, -20.7f, 90.1f,     80.9f, -300,      -300, -200,   -200,   30,    40,   400, 411, -4,
-                        2,      4,      2.001f,    12,    2,         20,   2.001f, kNan,   0,     8,    8,   0,   0,
-                        kNan,   8,      kInfinity, 0,     kInfinity, 8,    -3e38f, -3e38f, 3e38f, 3e38f};
-
-std::vector<Case> tested() {
-  std::vector<Case> cases;
-  for (const int channels : {1, 3, 5, 16, 21, 37}) {
-    cases.push_back({16, 16, channels, 1, kWithin});
-    cases.push_back({16, 16, channels, 7, kWithin, 3, 16});
-    cases.push_back({16, 16, channels, 2, kOutside, 0, 1, 1});
+  maker.buffers(op);
+  auto* const boxes = const_cast<float*>(op.boxes);
+  for (int i = 0; i < op.items.count(); ++i) {
+    std::vector<float> box = box_at(c, i, maker);
+    if (nasty && i % 2 == 1) box[static_cast<size_t>(maker.random.below(4))] = maker.value();
+    if (nasty && i % 4 == 3) box[static_cast<size_t>(maker.random.below(4))] = i % 8 == 3 ? kNan : -kInfinity;
+    std::copy_n(box.begin(), 4, boxes + 4 * i);
   }
-  cases.push_back({16, 16, 69, 28, kWithin, 11});
-  cases.push_back({5, 13, 21, 9, kOutside, 3});
-  cases.push_back({1, 1, 20, 9, kOutside});
-  cases.push_back({4, 4, 5, 1, kOutside});
-  cases.push_back({3, 3, 2, 130, {1, 2, 9, 8}});
-  cases.push_back({4, 4, 5, 7, {}});
-  return cases;
-}
-
-Boxes timed_boxes(int count, float canvas) {
-  Random random(3);
-  Boxes boxes;
-  for (int i = 0; i < count; ++i) {
-    const float x = random.uniform(0, canvas * 0.7f), y = random.uniform(0, canvas * 0.7f);
-    boxes.insert(boxes.end(),
-                 {x, y, x + random.uniform(0.05f, 0.3f) * canvas, y + random.uniform(0.05f, 0.3f) * canvas});
-  }
-  return boxes;
+  return {op, maker.memory};
 }
 
 }  // namespace
 
-std::vector<CaseRow> roi_align_cases(Purpose purpose) {
-  std::vector<CaseRow> rows;
-  if (purpose == Purpose::kTime) {
-    rows.push_back({"roi align 261 @100x28", [] {
-                      return make({256, 256, 261, 28, timed_boxes(100, 1024), 11}, 1, kAllItems, 0);
-                    }});
-    rows.push_back({"roi align 69 @100x28", [] {
-                      return make({128, 128, 69, 28, timed_boxes(100, 512), 11}, 1, kAllItems, 0);
-                    }});
-    return rows;
-  }
-  for (const Case& c : tested()) {
-    const auto seed = static_cast<uint32_t>(rows.size() + 1);
-    const auto room = static_cast<int>(c.boxes.size() / 4);
-    const std::string name =
-        sln::concat("roi_align, ", room, " boxes, map ", c.h, "x", c.w, "x", c.channels, ", side ", c.side);
-    rows.push_back({name, [=] { return make(c, seed, kAllItems, 0); }});
-    for (const int used : {0, room / 2, room})
-      rows.push_back({sln::concat(name, ", used ", used, ", nasty"), [=] { return make(c, seed, used, 50); }});
-  }
-  return rows;
+template <>
+OpCases cases_of<sln::RoiAlignOp>() {
+  const std::vector<Named<Row>> networks = {
+      {"roi align 261 @256 100x28", {256, 256, 261, 28, Boxes::kInside, 100, kAll, 0.25f, 11}},
+      {"roi align 69 @128 100x28", {128, 128, 69, 28, Boxes::kInside, 100, kAll, 0.25f, 11}},
+  };
+  return {both(rows(), text, make), timed(networks, make)};
 }
 
 }  // namespace sln_test

@@ -1,70 +1,62 @@
-#include "kernels/upsample_sum.h"
-
-#include "engine/error.h"
 #include "tests/cases/op_case.h"
 
 namespace sln_test {
 namespace {
 
-struct Case {
-  const char* name;
-  int h, w, channels;
-  std::vector<std::pair<int, int>> ratios;  // of dst's sides to those of each source
-  int extra_src = 0, extra_dst = 0;         // floats of a pixel after its channels
-  int shift = 0;                            // floats from the alignment of all maps
+struct Row {
+  int h, w, channels;                           // of the sum
+  std::vector<std::pair<int, int>> ratios;      // how many times each map is enlarged, (h, w)
+  int extra_src = 0, extra_dst = 0, shift = 0;  // floats
 };
 
-OpCase make(const Case& c, uint32_t seed, int nasty) {
-  OpCase made;
-  made.memory = std::make_shared<CaseMemory>(seed);
-  CaseMemory& memory = *made.memory;
+std::vector<Row> rows() {
+  std::vector<Row> rows = {
+      {1, 1, 16, {{1, 1}}},
+      {5, 4, 32, {{1, 1}, {1, 1}, {1, 1}}},
+      {7, 3, 16, {{7, 1}, {1, 3}, {7, 3}}},  // the last map has one pixel
+      {64, 96, 16, {{64, 96}, {32, 2}}, 3},
+      {6, 10, 48, {{2, 2}, {1, 5}}, 1, 16, 1},
+      {6, 10, 32, {{2, 2}, {1, 5}}, 0, 0, 2},
+  };
+  for (const int channels : {16, 48, 256}) {
+    rows.push_back({16, 16, channels, {{2, 2}, {4, 4}, {8, 8}}});
+    rows.push_back({8, 8, channels, {{2, 2}, {4, 4}, {8, 8}}, 1, 16});
+    rows.push_back({9, 15, channels, {{3, 5}}});
+  }
+  return rows;
+}
+
+std::string text(const Row& c) {
+  std::string all = words(c.h, "x", c.w, "x", c.channels, "extra", c.extra_src, c.extra_dst, "shift", c.shift, "from");
+  for (const auto& [h, w] : c.ratios) all += words(" 1 /", h, "x", w);
+  return all;
+}
+
+OpProblem make(const Row& c, bool nasty, uint32_t seed) {
+  Maker maker(seed, {-1, 1, nasty ? 12 : 0}, c.shift);
   sln::UpsampleSumOp op;
-  for (const auto& [ratio_h, ratio_w] : c.ratios) {
-    const int h = c.h / ratio_h, w = c.w / ratio_w, stride = c.channels + c.extra_src;
-    const int64_t pixels = int64_t{h} * w;
-    op.sources[op.count++] = {memory.rows(pixels, c.channels, stride, {-1, 1, nasty}, pixels, c.shift), h, w, stride};
+  op.count = static_cast<int>(c.ratios.size());
+  for (int i = 0; i < op.count; ++i) {
+    const auto& [h, w] = c.ratios[static_cast<size_t>(i)];
+    op.sources[i] = {nullptr, c.h / h, c.w / w, c.channels + c.extra_src};
   }
   op.channels = c.channels;
-  op.h = c.h, op.w = c.w;
+  op.h = c.h;
+  op.w = c.w;
   op.dst_stride = c.channels + c.extra_dst;
-  op.dst = memory.floats((int64_t{c.h} * c.w - 1) * op.dst_stride + c.channels, c.shift);
-  made.op = op;
-  return made;
+  maker.buffers(op);
+  return {op, maker.memory};
 }
-
-std::vector<Case> tested() {
-  std::vector<Case> cases;
-  for (const int channels : {16, 48, 256}) {
-    cases.push_back({"three maps", 16, 16, channels, {{2, 2}, {4, 4}, {8, 8}}});
-    cases.push_back({"one of one pixel", 8, 8, channels, {{2, 2}, {4, 4}, {8, 8}}, 1, 16});
-    cases.push_back({"two maps", 6, 10, channels, {{2, 2}, {1, 5}}, 4, 1});
-    cases.push_back({"one map", 9, 15, channels, {{3, 5}}, 0, 0, 1});
-    cases.push_back({"one pixel", 1, 1, channels, {{1, 1}}});
-    cases.push_back({"of one row or column", 7, 3, channels, {{7, 1}, {1, 3}, {7, 3}}, 0, 4, 2});
-  }
-  return cases;
-}
-
-const std::vector<Case> kTimed = {
-    {"upsample sum 256 @256", 256, 256, 256, {{2, 2}, {4, 4}, {8, 8}}, 0, 16},
-    {"upsample sum 64 @64", 64, 64, 64, {{2, 2}, {4, 4}, {8, 8}}, 0, 16},
-};
 
 }  // namespace
 
-std::vector<CaseRow> upsample_sum_cases(Purpose purpose) {
-  std::vector<CaseRow> rows;
-  if (purpose == Purpose::kTime) {
-    for (const Case& c : kTimed) rows.push_back({c.name, [c] { return make(c, 1, 0); }});
-    return rows;
-  }
-  for (const Case& c : tested()) {
-    const auto seed = static_cast<uint32_t>(rows.size() + 1);
-    const std::string name = sln::concat("upsample_sum, ", c.name, ", ", c.channels, " channels");
-    rows.push_back({name, [=] { return make(c, seed, 0); }});
-    rows.push_back({name + ", nasty", [=] { return make(c, seed, 20); }});
-  }
-  return rows;
+template <>
+OpCases cases_of<sln::UpsampleSumOp>() {
+  const std::vector<Named<Row>> fuse = {
+      {"upsample sum 256 @256", {256, 256, 256, {{2, 2}, {4, 4}, {8, 8}}, 0, 16}},
+      {"upsample sum 64 @128", {128, 128, 64, {{2, 2}, {4, 4}, {8, 8}}, 0, 16}},
+  };
+  return {both(rows(), text, make), timed(fuse, make)};
 }
 
 }  // namespace sln_test

@@ -1,38 +1,38 @@
-// The depthwise convolution's definition, spelled out, in float (one fmaf chain) and in double.
+// The depthwise convolution's definition, spelled out, in float (one fmaf chain) and in double. op.weights are
+// canonical: (channels, 1, kernel, kernel), and `channels` floats or null.
 #pragma once
 
 #include <cmath>
 
 #include "kernels/depthwise.h"
+#include "tests/naive/conv.h"
 
 namespace sln_naive {
 
-// The value of one output before bias and activation; Real is float (fmaf) or double.
+// One output; Real is float or double.
 template <typename Real>
-Real depthwise_sum(const sln::DepthwiseOp& p, const float* weights, int y, int x, int channel) {
+Real depthwise_at(const sln::DepthwiseOp& p, int y, int x, int channel) {
+  const int kernel = p.desc.kernel;
   Real sum = 0;
-  for (int r = 0; r < p.desc.kernel; ++r) {
-    for (int s = 0; s < p.desc.kernel; ++s) {
+  for (int r = 0; r < kernel; ++r) {
+    for (int s = 0; s < kernel; ++s) {
       const int iy = y * p.desc.stride - p.desc.pad + r;
       const int ix = x * p.desc.stride - p.desc.pad + s;
       const bool inside = iy >= 0 && iy < p.in_h && ix >= 0 && ix < p.in_w;
-      const size_t pixel = inside ? static_cast<size_t>(iy) * p.in_w + ix : 0;
-      const Real value = inside ? p.src[pixel * p.src_stride + channel] : Real{0};
-      sum = std::fma(value, static_cast<Real>(weights[(channel * p.desc.kernel + r) * p.desc.kernel + s]), sum);
+      const Real value = inside ? p.src[pixel_at(0, 1, iy, p.in_w, ix, p.src_stride) + channel] : Real{0};
+      sum = std::fma(value, static_cast<Real>(p.weights.weights[(channel * kernel + r) * kernel + s]), sum);
     }
   }
-  return sum;
+  if (p.weights.bias != nullptr) sum += static_cast<Real>(p.weights.bias[channel]);
+  return activate(p.desc.activation, sum);
 }
 
-// One output; bias may be null.
-template <typename Real>
-Real depthwise_at(const sln::DepthwiseOp& p, const float* weights, const float* bias, int y, int x, int channel) {
-  Real value = depthwise_sum<Real>(p, weights, y, x, channel);
-  if (bias != nullptr) value += static_cast<Real>(bias[channel]);
-  // Comparisons, not std::max: NaN stays NaN, -0 stays -0.
-  if (p.desc.activation != sln::Activation::kNone && value < 0) value = 0;
-  if (p.desc.activation == sln::Activation::kRelu6 && value > 6) value = 6;
-  return value;
+inline void run(const sln::DepthwiseOp& p) {
+  for (int y = 0; y < p.out_h; ++y)
+    for (int x = 0; x < p.out_w; ++x)
+      for (int c = 0; c < sln::ceil16(p.desc.channels); ++c)
+        p.dst[pixel_at(0, 1, y, p.out_w, x, p.dst_stride) + c] =
+            c < p.desc.channels ? depthwise_at<float>(p, y, x, c) : 0.0f;
 }
 
 }  // namespace sln_naive

@@ -1,10 +1,15 @@
-// The proposal stage by its definition: everything is sorted, every pair is compared, nothing is stopped early.
+// The proposal stage by its definition: everything is sorted, every pair is compared, nothing is stopped early. run()
+// is all in float, by the functions of kernels/math; proposals() has exp in double, and formulas of its own.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
+#include "kernels/math/activation.h"
+#include "kernels/math/box.h"
+#include "kernels/math/iou.h"
 #include "kernels/proposals.h"
 
 namespace sln_naive {
@@ -42,9 +47,9 @@ inline float iou(const Proposal& a, const Proposal& b) {
   return all == 0 ? 0 : inter / all;
 }
 
-inline std::vector<Proposal> proposals(const sln::ProposalsOp& p) {
-  std::vector<Proposal> all;
-  for (int i = 0; i < p.grid * p.grid * p.anchors_per_cell; ++i) all.push_back(decode(p, i));
+// What the stage makes of boxes of all anchors, in the order of their index; iou(a, b) of two of them.
+template <typename Iou>
+std::vector<Proposal> select(const sln::ProposalsOp& p, std::vector<Proposal> all, const Iou& overlap) {
   std::stable_sort(all.begin(), all.end(), [](const Proposal& a, const Proposal& b) {
     if (std::isnan(a.logit) || std::isnan(b.logit)) return !std::isnan(a.logit) && std::isnan(b.logit);
     return a.logit > b.logit;
@@ -57,7 +62,7 @@ inline std::vector<Proposal> proposals(const sln::ProposalsOp& p) {
   std::vector<bool> gone(large.size(), false);
   for (size_t i = 0; i < large.size(); ++i) {
     for (size_t j = i + 1; j < large.size() && !gone[i]; ++j) {
-      if (iou(large[i], large[j]) > p.nms_iou) gone[j] = true;
+      if (overlap(large[i], large[j]) > p.nms_iou) gone[j] = true;
     }
   }
   std::vector<Proposal> kept;
@@ -69,6 +74,39 @@ inline std::vector<Proposal> proposals(const sln::ProposalsOp& p) {
     if (box.score >= p.score_threshold) result.push_back(box);
   }
   return result;
+}
+
+inline std::vector<Proposal> proposals(const sln::ProposalsOp& p) {
+  std::vector<Proposal> all;
+  for (int i = 0; i < p.anchor_count(); ++i) all.push_back(decode(p, i));
+  return select(p, std::move(all), iou);
+}
+
+inline void run(const sln::ProposalsOp& p) {
+  std::vector<Proposal> all;
+  for (int i = 0; i < p.anchor_count(); ++i) {
+    const int cell = i / p.anchors_per_cell, a = i % p.anchors_per_cell;
+    const float* const anchor = p.anchors + int64_t{4} * i;
+    const float* const delta = p.deltas + int64_t{cell} * p.deltas_stride + 4 * a;
+    const float logit = p.objectness[int64_t{cell} * p.objectness_stride + a];
+    const sln::Box box = sln::clip_box(
+        sln::decode_anchor({anchor[0], anchor[1], anchor[2], anchor[3]}, delta[0], delta[1], delta[2], delta[3]),
+        p.side);
+    all.push_back({i, logit, box.x0, box.y0, box.x1, box.y1, sln::sigmoid(logit)});
+  }
+  const auto overlap = [](const Proposal& one, const Proposal& other) {
+    const sln::Box a = {one.x0, one.y0, one.x1, one.y1}, b = {other.x0, other.y0, other.x1, other.y1};
+    return sln::iou(a, sln::area(a), b, sln::area(b));
+  };
+  const std::vector<Proposal> found = select(p, std::move(all), overlap);
+  *p.count = static_cast<int32_t>(found.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    const Proposal& box = found[i];
+    const float corners[4] = {box.x0, box.y0, box.x1, box.y1};
+    std::copy_n(corners, 4, p.boxes + 4 * i);
+    p.scores[i] = box.score;
+    p.anchor_index[i] = box.index;
+  }
 }
 
 }  // namespace sln_naive

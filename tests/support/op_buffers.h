@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -56,15 +57,11 @@ bool same_bytes(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-// The first index at which the bits differ, any NaN being as good as any other, or -1. (A card's NaN has other bits
-// than a CPU's.)
-inline int64_t first_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  if (a.size() != b.size()) return static_cast<int64_t>(std::min(a.size(), b.size()));
-  for (size_t i = 0; i < a.size(); ++i) {
-    const bool both_nan = a[i] != a[i] && b[i] != b[i];
-    if (!both_nan && std::memcmp(&a[i], &b[i], sizeof(float)) != 0) return static_cast<int64_t>(i);
-  }
-  return -1;
+// The larger of `worst` and |found - expected|; infinite where exactly one is NaN.
+inline double farther(double worst, double found, double expected) {
+  if (found == expected || (found != found && expected != expected)) return worst;
+  const double difference = std::fabs(found - expected);
+  return difference >= 0 ? std::max(worst, difference) : std::numeric_limits<double>::infinity();
 }
 
 // The same numbers with every standard library.

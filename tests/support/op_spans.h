@@ -3,14 +3,18 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kernels/buffers.h"
@@ -130,6 +134,126 @@ int run_on_spans(const Op& op, const Run& run) {
   for (const auto& [begin, block] : blocks) now[begin] = block.host();
   bring_back(op, spans, now);
   return 0;
+}
+
+// An exact copy of memory, as aligned as that; sentinels around it, or, under ASan, nothing behind it.
+class OnHeap {
+ public:
+  OnHeap(const void* host, size_t bytes)
+      : first_(kGuard + reinterpret_cast<uintptr_t>(host) % sln::kAlignment), bytes_(bytes) {
+    memory_ = static_cast<std::byte*>(::operator new (all(), std::align_val_t{sln::kAlignment}));
+    std::fill_n(memory_, all(), kSentinel);
+    std::memcpy(data(), host, bytes);
+  }
+  OnHeap(const OnHeap&) = delete;
+  OnHeap& operator=(const OnHeap&) = delete;
+  ~OnHeap() { ::operator delete (memory_, std::align_val_t{sln::kAlignment}); }
+
+  std::byte* data() const { return memory_ + first_; }
+  std::vector<std::byte> host() const {
+    const auto is_sentinel = [](std::byte byte) { return byte == kSentinel; };
+    if (!std::all_of(memory_, data(), is_sentinel) || !std::all_of(data() + bytes_, memory_ + all(), is_sentinel))
+      throw std::runtime_error("memory outside of the visited rows was written");
+    return std::vector<std::byte>(data(), data() + bytes_);
+  }
+
+ private:
+#if defined(__SANITIZE_ADDRESS__)
+  static constexpr size_t kGuard = 0;
+#else
+  static constexpr size_t kGuard = 256;
+#endif
+  static constexpr std::byte kSentinel{0xFF};  // a NaN, where floats are read
+  size_t all() const {
+    return first_ + bytes_ + kGuard;
+  }
+
+  std::byte* memory_ = nullptr;
+  size_t first_;
+  size_t bytes_;
+};
+
+// The rows that an op has written, those of each buffer together. Any NaN is as good as any other (a card's has
+// other bits than a CPU's), so all are the same one.
+struct WrittenBuffer {
+  size_t element_bytes;
+  bool floats;
+  std::vector<std::byte> bytes;
+};
+using Written = std::vector<WrittenBuffer>;
+
+inline bool operator==(const WrittenBuffer& a, const WrittenBuffer& b) {
+  return a.bytes == b.bytes;
+}
+
+template <typename Op>
+Written written(Op op) {
+  Written buffers;
+  each_buffer(op, [&](auto* pointer, const sln::Rows& rows) {
+    using T = std::remove_pointer_t<decltype(pointer)>;
+    if constexpr (!std::is_const_v<T>) {
+      WrittenBuffer buffer = {sizeof(T), std::is_floating_point_v<T>, {}};
+      each_row(rows, sizeof(T), [&](size_t offset, size_t size) {
+        const auto* const row = reinterpret_cast<const std::byte*>(pointer) + offset;
+        buffer.bytes.insert(buffer.bytes.end(), row, row + size);
+      });
+      if constexpr (std::is_floating_point_v<T>) {
+        for (size_t i = 0; i < buffer.bytes.size(); i += sizeof(T)) {
+          T value;
+          std::memcpy(&value, &buffer.bytes[i], sizeof(T));
+          if (value != value) std::fill_n(&buffer.bytes[i], sizeof(T), std::byte{0x7F});
+        }
+      }
+      buffers.push_back(std::move(buffer));
+    }
+  });
+  return buffers;
+}
+
+// The elements of the only buffer, floats.
+inline std::vector<float> floats(const Written& buffers) {
+  std::vector<float> values(buffers.at(0).bytes.size() / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), buffers[0].bytes.data(), buffers[0].bytes.size());
+  return values;
+}
+
+// What an op writes on memory of its own, as run_on_spans(); the host's stays as it is.
+template <typename Op, typename Run>
+Written written_on_copies(const Op& op, const Run& run) {
+  const Spans spans = Spans::of(op);
+  std::map<uintptr_t, OnHeap> copies;
+  for (const auto& [begin, end] : spans.ends())
+    copies.try_emplace(begin, reinterpret_cast<const void*>(begin), end - begin);
+  const Op copy = moved_to(copies, spans, op);
+  run(copy);
+  return written(copy);
+}
+
+// The first difference between what two runs of an op have written, in words; empty where there is none. With a
+// tolerance, floats may be that far apart, and integers (which a rounding may decide) are not compared.
+inline std::string difference(const Written& found, const Written& expected, float tolerance = 0) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    const auto& [element, floats, a] = found[i];
+    const std::vector<std::byte>& b = expected[i].bytes;
+    if (tolerance > 0 && !floats) continue;
+    const auto output = "output " + std::to_string(i);
+    if (a.size() != b.size())
+      return output + " has " + std::to_string(a.size() / element) + " elements, not " +
+             std::to_string(b.size() / element);
+    for (size_t at = 0; at < a.size(); at += element) {
+      if (std::memcmp(&a[at], &b[at], element) == 0) continue;
+      float value = 0, wanted = 0;
+      int32_t number = 0, wanted_number = 0;
+      std::memcpy(floats ? static_cast<void*>(&value) : &number, &a[at], element);
+      std::memcpy(floats ? static_cast<void*>(&wanted) : &wanted_number, &b[at], element);
+      if (floats && std::fabs(value - wanted) <= tolerance && tolerance > 0) continue;
+      char text[96];
+      if (floats) std::snprintf(text, sizeof text, ", element %zu: %.9g, not %.9g", at / element, value, wanted);
+      if (!floats) std::snprintf(text, sizeof text, ", element %zu: %d, not %d", at / element, number, wanted_number);
+      return output + text;
+    }
+  }
+  return "";
 }
 
 }  // namespace sln_test
