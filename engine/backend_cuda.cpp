@@ -83,8 +83,13 @@ class CudaDevice final : public Device {
  public:
   CudaDevice() {
     int count = 0;
-    check(cudaGetDeviceCount(&count), "counting devices");
-    if (count == 0) fail(ErrorKind::kUnsupported, "device cuda: expected a CUDA device, found none");
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaErrorInsufficientDriver)  // what the runtime says where there is none, too
+      fail(ErrorKind::kUnsupported,
+           "device cuda: expected a driver that this build's CUDA can use, found none or an older one");
+    if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
+      fail(ErrorKind::kUnsupported, "device cuda: expected a CUDA device, found none");
+    check(error, "counting devices");
     cudaDeviceProp properties = {};
     check(cudaGetDeviceProperties(&properties, 0), "reading a device's properties");
     isa_ = concat("sm_", properties.major, properties.minor);
