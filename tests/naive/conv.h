@@ -23,18 +23,17 @@ inline int64_t pixel_at(int item, int h, int y, int w, int x, int stride) {
 
 // One output value.
 inline float conv_at(const sln::ConvOp& p, int item, int y, int x, int channel) {
-  const int kernel = p.desc.kernel, channels = p.desc.in_channels;
-  const float* const weights = p.weights.weights + int64_t{channel} * channels * kernel * kernel;
+  const int kernel = p.desc.kernel, channels = p.desc.in_channels, taps = kernel * kernel;
+  const float* const weights = p.weights.weights + int64_t{channel} * channels * taps;
   float sum = 0.0f;
   for (int r = 0; r < kernel; ++r) {
     for (int s = 0; s < kernel; ++s) {
       const int iy = y * p.desc.stride - p.desc.pad + r * p.desc.dilation;
       const int ix = x * p.desc.stride - p.desc.pad + s * p.desc.dilation;
       const bool inside = iy >= 0 && iy < p.in_h && ix >= 0 && ix < p.in_w;
-      for (int c = 0; c < channels; ++c) {
-        const float value = inside ? p.src[pixel_at(item, p.in_h, iy, p.in_w, ix, p.src_stride) + c] : 0.0f;
-        sum = std::fmaf(value, weights[(c * kernel + r) * kernel + s], sum);
-      }
+      const float* const pixel = inside ? p.src + pixel_at(item, p.in_h, iy, p.in_w, ix, p.src_stride) : nullptr;
+      const float* weight = weights + r * kernel + s;
+      for (int c = 0; c < channels; ++c, weight += taps) sum = std::fmaf(inside ? pixel[c] : 0.0f, *weight, sum);
     }
   }
   if (p.weights.bias != nullptr) sum += p.weights.bias[channel];

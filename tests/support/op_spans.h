@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <new>
 #include <stdexcept>
@@ -198,10 +199,11 @@ Written written(Op op) {
         buffer.bytes.insert(buffer.bytes.end(), row, row + size);
       });
       if constexpr (std::is_floating_point_v<T>) {
+        const T nan = std::numeric_limits<T>::quiet_NaN();
         for (size_t i = 0; i < buffer.bytes.size(); i += sizeof(T)) {
           T value;
           std::memcpy(&value, &buffer.bytes[i], sizeof(T));
-          if (value != value) std::fill_n(&buffer.bytes[i], sizeof(T), std::byte{0x7F});
+          if (value != value) std::memcpy(&buffer.bytes[i], &nan, sizeof(T));
         }
       }
       buffers.push_back(std::move(buffer));

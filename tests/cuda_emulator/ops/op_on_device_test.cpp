@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <vector>
 
 #include "emulator/control.h"
@@ -26,6 +28,8 @@ void each_buffer(TestOp& op, const Visit& visit) {
   visit(op.dst, sln::Rows{op.items, 2, 2, 5});
   if (op.flags != nullptr) visit(op.flags, sln::Rows{op.items, 1, 1, 1});
 }
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 // Writes a number and as many floats.
 struct CountingOp {
@@ -133,6 +137,50 @@ TEST_CASE("an op without items has no memory on the device, and errors come thro
   CHECK_THROWS_AS(run_on_device(b.op(), [](const TestOp&) -> int { throw std::invalid_argument("no"); }),
                   std::invalid_argument);
   CHECK(emulator::live_allocations() == before);
+}
+
+TEST_CASE("packed into one block, an op finds its buffers, aligned as the host's, and its scratch") {
+  Buffers b;
+  const auto run = [&](auto change) {
+    return run_packed_on_device(b.op(), 100, [&](const TestOp& moved, std::byte* scratch) {
+      const auto place = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 64; };
+      CHECK(place(scratch) == 0);
+      CHECK(place(moved.src) == place(b.src.data()));
+      CHECK(place(moved.items.used) == place(&b.used));
+      CHECK(scratch[99] == std::byte{0xFF});
+      CHECK(moved.src[22] == 1);
+      change(moved, scratch);
+      return 0;
+    });
+  };
+  CHECK(run([](const TestOp& op, std::byte* scratch) { op.dst[0] = 7, scratch[99] = std::byte{1}; }) == 0);
+  CHECK(b.dst[0] == 7);
+  const auto found = [&](auto change) { CHECK_THROWS_AS(run(change), std::runtime_error); };
+  found([](const TestOp& op, std::byte*) { op.flags[3] = 5; });  // behind the last element
+  found([](const TestOp& op, std::byte*) { op.dst[27] = 5; });
+  found([](const TestOp& op, std::byte*) { op.dst[2] = 5; });  // between two rows
+  found([](const TestOp&, std::byte* scratch) { scratch[100] = std::byte{1}; });
+  found([](const TestOp&, std::byte* scratch) { scratch[-1] = std::byte{1}; });
+}
+
+TEST_CASE("what was written differs by its elements, any NaN being as good as any other") {
+  Buffers a, b;
+  const auto change = [&](float one, float other) {
+    a.dst[5] = one, b.dst[5] = other;
+    return difference(written(a.op()), written(b.op()));
+  };
+  CHECK(change(2, 2) == "");
+  CHECK(change(kNaN, -kNaN) == "");
+  float finite = 0;
+  std::memset(&finite, 0x7F, sizeof finite);
+  for (const float other : {2.0f, 0.0f, finite, std::numeric_limits<float>::infinity()}) {
+    CHECK(change(kNaN, other) != "");
+    CHECK(change(other, kNaN) != "");
+  }
+  CHECK(change(0.0f, -0.0f) == "output 0, element 2: 0, not -0");
+  a.dst[5] = b.dst[5];
+  b.used = 1;
+  CHECK(difference(written(a.op()), written(b.op())) == "output 0 has 8 elements, not 4");
 }
 
 }  // namespace sln_test
