@@ -1,8 +1,10 @@
 // A CUDA device: every op is a kernel (kernels/cuda/ops.h), in one stream.
 #include <cuda_runtime.h>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "engine/backend.h"
@@ -29,54 +31,71 @@ auto within_limits(const Body& body) {
   }
 }
 
+struct Destroy {
+  void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
+  void operator()(cudaEvent_t event) const { cudaEventDestroy(event); }
+};
+using Stream = std::unique_ptr<std::remove_pointer_t<cudaStream_t>, Destroy>;
+using Event = std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Destroy>;
+
+Stream make_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
+  return Stream(stream);
+}
+Event make_event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreate(&event), "creating an event");
+  return Event(event);
+}
+
 class CudaBackend final : public Backend {
  public:
-  CudaBackend() {
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
-    for (cudaEvent_t& moment : moments_) check(cudaEventCreate(&moment), "creating an event");
+  CudaBackend() : stream_(make_stream()) {
+    for (Event& moment : moments_) moment = make_event();
   }
-  ~CudaBackend() override {
-    cudaStreamSynchronize(stream_);
-    for (const cudaEvent_t moment : moments_) cudaEventDestroy(moment);
-    cudaStreamDestroy(stream_);
-  }
+  ~CudaBackend() override { cudaStreamSynchronize(stream_.get()); }
 
   size_t scratch_bytes(const Op& op) const override {
     return within_limits([&] { return std::visit([](const auto& one) { return cuda::scratch_bytes(one); }, op); });
   }
   void run(const Op& op, void* scratch) override {
-    const int error = std::visit([&](const auto& one) { return cuda::run(one, scratch, stream_); }, op);
+    const int error = std::visit([&](const auto& one) { return cuda::run(one, scratch, stream_.get()); }, op);
     check(static_cast<cudaError_t>(error), "a launch");
   }
-  void poison(void* memory, size_t bytes) override { check(cudaMemsetAsync(memory, 0xFF, bytes, stream_), "a memset"); }
+  void poison(void* memory, size_t bytes) override {
+    check(cudaMemsetAsync(memory, 0xFF, bytes, stream_.get()), "a memset");
+  }
 
   int flights() const override { return 1; }
   void fetch(int /*flight*/, void* block, size_t bytes) override {
     block_.resize((bytes + sizeof(double) - 1) / sizeof(double));
-    check(cudaMemcpyAsync(block_.data(), block, bytes, cudaMemcpyDeviceToHost, stream_), "a copy to the host");
+    check(cudaMemcpyAsync(block_.data(), block, bytes, cudaMemcpyDeviceToHost, stream_.get()), "a copy to the host");
   }
   void* wait(int /*flight*/) override {
-    check(cudaStreamSynchronize(stream_), "waiting for an image");
+    check(cudaStreamSynchronize(stream_.get()), "waiting for an image");
     return block_.data();
   }
-  void mark(int /*flight*/, int moment) override { check(cudaEventRecord(moments_[moment], stream_), "an event"); }
+  void mark(int /*flight*/, int moment) override {
+    check(cudaEventRecord(moments_[moment].get(), stream_.get()), "an event");
+  }
   double seconds(int /*flight*/, int from, int to) override {
     float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, moments_[from], moments_[to]), "the time between two events");
+    check(cudaEventElapsedTime(&milliseconds, moments_[from].get(), moments_[to].get()), "the time between two events");
     return milliseconds / 1e3;
   }
   void read(void* to, const void* from, size_t bytes) override {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "a copy to the host");
-    check(cudaStreamSynchronize(stream_), "waiting for a copy");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_.get()), "a copy to the host");
+    check(cudaStreamSynchronize(stream_.get()), "waiting for a copy");
   }
   double measure_peak_flops() override {
     fail(ErrorKind::kUnsupported, "the peak: expected the device cpu, whose peak can be measured, found cuda");
   }
 
  private:
-  cudaStream_t stream_ = nullptr;
+  Stream stream_;
   std::vector<double> block_;  // what was fetched; doubles, so that whatever lies in it is aligned
-  cudaEvent_t moments_[kMoments] = {};
+  Event moments_[kMoments];
 };
 
 class CudaDevice final : public Device {

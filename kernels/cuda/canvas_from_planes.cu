@@ -32,7 +32,7 @@ void check(bool holds, const char* what) {
 }
 
 void check(const CanvasFromPlanesOp& op) {
-  check(op.side > 0, "side must be positive");
+  check(op.side > 0 && op.side <= 65535, "side must be in 1..65535");
   check_buffers(op, "canvas_from_planes");
   check(reinterpret_cast<uintptr_t>(op.canvas) % sizeof(float4) == 0, "the canvas is not aligned to 16 bytes");
 }

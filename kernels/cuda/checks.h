@@ -17,6 +17,11 @@ inline void require(bool holds, const char* op, const char* what) {
   if (!holds) throw std::invalid_argument(std::string(op) + ": " + what);
 }
 
+// A pixel's channels, whose number is rounded up to whole vectors.
+inline void check_channels(int channels, const char* name) {
+  require(channels > 0 && channels <= kMaxElements, name, "channels must be in 1..2147482624");
+}
+
 // a * b, or kMaxElements + 1 where it is more than kMaxElements; neither is negative.
 inline int64_t bounded_product(int64_t a, int64_t b) {
   const int64_t limit = kMaxElements + 1;

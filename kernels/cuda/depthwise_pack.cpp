@@ -17,8 +17,10 @@ void check(bool holds, const char* what) {
 size_t packed_bytes(const DepthwiseDesc& desc) {
   const char* const fault = fault_of(desc);
   check(fault == nullptr, fault);
-  const int64_t rows = int64_t{desc.kernel} * desc.kernel + 1;
-  return static_cast<size_t>(rows * ceil16(desc.channels)) * sizeof(float);
+  check_channels(desc.channels, "pack");
+  const int64_t floats = (int64_t{desc.kernel} * desc.kernel + 1) * ceil16(desc.channels);
+  check(floats <= kMaxElements, "there are more than 2147482624 weights, the limit of 32-bit offsets");
+  return static_cast<size_t>(floats) * sizeof(float);
 }
 
 PackedWeights pack(const DepthwiseDesc& desc, const float* weights, const float* bias, void* host, void* device) {

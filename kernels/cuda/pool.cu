@@ -78,7 +78,7 @@ void check(bool holds, const char* what) {
 
 void check(const PoolOp& op) {
   check(op.in_h > 0 && op.in_w > 0 && op.out_h > 0 && op.out_w > 0, "map without pixels");
-  check(op.channels > 0, "channels must be positive");
+  check_channels(op.channels, "pool");
   check(op.kernel > 0 && op.kernel <= 1024 && op.stride > 0 && op.pad >= 0,
         "kernel must be in 1..1024, stride positive, pad not negative");
   const int64_t last_y = (int64_t{op.out_h} - 1) * op.stride;

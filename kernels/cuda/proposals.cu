@@ -222,6 +222,14 @@ __device__ __forceinline__ Word settle(const Word* overlaps, int room) {
   return alive;
 }
 
+__device__ __forceinline__ void write_box(const ProposalsOp& p, int slot, const Candidate& kept, float score) {
+  const float corners[4] = {kept.box.x0, kept.box.y0, kept.box.x1, kept.box.y1};
+  SLN_UNROLL(4)
+  for (int i = 0; i < 4; ++i) p.boxes[slot * 4 + i] = corners[i];
+  p.scores[slot] = score;
+  p.anchor_index[slot] = kept.index;
+}
+
 // Writes the kept boxes whose score reaches the threshold; a NaN score does not.
 __device__ __forceinline__ void write_boxes(const ProposalsOp& p, const Candidate* kept, int count, int* sums) {
   int written = 0;
@@ -230,14 +238,9 @@ __device__ __forceinline__ void write_boxes(const ProposalsOp& p, const Candidat
     const float score = i < count ? sigmoid(logit_of(p, kept[i].index)) : 0.0f;
     const bool take = i < count && score >= p.score_threshold;
     int taken = 0;
-    const int slot = written + rank_of(take, sums, taken);
+    const int rank = rank_of(take, sums, taken);
+    if (take) write_box(p, written + rank, kept[i], score);
     written += taken;
-    if (!take) continue;
-    const Box& box = kept[i].box;
-    p.boxes[slot * 4] = box.x0, p.boxes[slot * 4 + 1] = box.y0;
-    p.boxes[slot * 4 + 2] = box.x1, p.boxes[slot * 4 + 3] = box.y1;
-    p.scores[slot] = score;
-    p.anchor_index[slot] = kept[i].index;
   }
   if (threadIdx.x == 0) *p.count = written;
 }

@@ -78,7 +78,7 @@ void check(bool holds, const char* what) {
 
 void check(const RoiAlignOp& op) {
   check(op.h > 0 && op.w > 0, "map without pixels");
-  check(op.channels > 0, "channels must be positive");
+  check_channels(op.channels, "roi_align");
   check(op.side > 0 && op.side <= kMaxSide, "side must be in 1..1024");
   check(op.src_stride >= op.channels, "src_stride is below channels");
   check(op.dst_stride >= ceil16(op.channels), "dst_stride is below ceil16(channels)");

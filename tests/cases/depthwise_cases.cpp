@@ -28,6 +28,7 @@ std::vector<DepthwiseRow> rows() {
         DepthwiseRow row = depthwise_row(9, 12, 33, kernel, stride);
         row.activation = activation;
         row.bias = activation != Activation::kNone;
+        row.shift = row.bias ? 1 : 2;
         rows.push_back(row);
       }
     }
@@ -36,8 +37,8 @@ std::vector<DepthwiseRow> rows() {
 
 std::string text(const DepthwiseRow& c) {
   return words(c.h, "x", c.w, "x", c.channels, "kernel", c.kernel, "stride", c.stride, "pad", c.pad, "->", c.out_h, "x",
-               c.out_w, "activation", static_cast<int>(c.activation), "bias", c.bias, "extra", c.extra_src,
-               c.extra_dst);
+               c.out_w, "activation", static_cast<int>(c.activation), "bias", c.bias, "extra", c.extra_src, c.extra_dst,
+               "shift", c.shift);
 }
 
 // EfficientNet-lite0 at side 256.
@@ -63,7 +64,7 @@ DepthwiseRow depthwise_row(int h, int w, int channels, int kernel, int stride) {
 }
 
 OpProblem depthwise_problem(const DepthwiseRow& c, bool nasty, uint32_t seed) {
-  Maker maker(seed, {-4, 4, nasty ? 10 + 2 * c.kernel * c.kernel : 0});
+  Maker maker(seed, {-4, 4, nasty ? 10 + 2 * c.kernel * c.kernel : 0}, c.shift);
   sln::DepthwiseOp op;
   op.desc = {c.channels, c.kernel, c.stride, c.pad, c.activation};
   op.in_h = c.h;

@@ -12,6 +12,7 @@ struct DepthwiseRow {
   sln::Activation activation = sln::Activation::kRelu6;
   bool bias = true;
   int extra_src = 0, extra_dst = 0;  // floats of a pixel behind ceil16(channels)
+  int shift = 0;                     // floats
 };
 
 // As the encoder has them: stride 1 keeps the size, stride 2 halves even sides with kernel - 2 zeros in all.

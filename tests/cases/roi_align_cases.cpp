@@ -14,6 +14,7 @@ struct Row {
   float scale = 0.25f;
   int extra_src = 0;  // src_stride - channels
   int extra_dst = 0;  // dst_stride - ceil16(channels)
+  int shift = 0;      // floats
 };
 
 std::vector<Row> rows() {
@@ -31,6 +32,8 @@ std::vector<Row> rows() {
       {5, 13, 21, 9, Boxes::kOutside, 6},
       {1, 1, 21, 9, Boxes::kOutside, 6},
       {1, 1, 5, 1, Boxes::kInside, 6},
+      {16, 16, 20, 7, Boxes::kInside, 6, kAll, 0.25f, 0, 0, 1},
+      {16, 16, 32, 2, Boxes::kOutside, 6, 3, 0.25f, 4, 16, 2},
       {1, 30, 5, 2, Boxes::kInside, 6},
       {30, 1, 5, 2, Boxes::kInside, 6},
       {4, 4, 1, 1, Boxes::kBorder, 5},
@@ -44,7 +47,7 @@ std::vector<Row> rows() {
 
 std::string text(const Row& c) {
   return words(c.h, "x", c.w, "x", c.channels, "side", c.side, "boxes", static_cast<int>(c.boxes), "used", c.used, "of",
-               c.room, "scale", c.scale, "extra", c.extra_src, c.extra_dst);
+               c.room, "scale", c.scale, "extra", c.extra_src, c.extra_dst, "shift", c.shift);
 }
 
 // Boxes for a map of 64 x 64 canvas pixels; other maps scale them.
@@ -83,7 +86,7 @@ std::vector<float> box_at(const Row& c, int i, Maker& maker) {
 }
 
 OpProblem make(const Row& c, bool nasty, uint32_t seed) {
-  Maker maker(seed, {-1, 1, nasty ? 20 : 0});
+  Maker maker(seed, {-1, 1, nasty ? 20 : 0}, c.shift);
   sln::RoiAlignOp op;
   op.h = c.h;
   op.w = c.w;

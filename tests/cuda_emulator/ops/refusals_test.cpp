@@ -61,8 +61,13 @@ TEST_CASE("depthwise on CUDA refuses what cannot be") {
   refuses_planned(op, "dst_stride", [](O& o) { o.dst_stride = 31; });
   refuses_planned(op, kOffsets, [](O& o) { o.src_stride = 1 << 28; });
   refuses_planned(op, kOffsets, [](O& o) { o.dst_stride = 1 << 28; });
-  for (const DepthwiseDesc& wrong :
-       {DepthwiseDesc{0, 3, 1, 1}, {20, 4, 1, 1}, {20, 3, 3, 1}, {20, 3, 1, 3}, {20, 3, 1, -1}}) {
+  for (const DepthwiseDesc& wrong : {DepthwiseDesc{0, 3, 1, 1},
+                                     {kHuge, 3, 1, 1},
+                                     {100000000, 5, 1, 1},
+                                     {20, 4, 1, 1},
+                                     {20, 3, 3, 1},
+                                     {20, 3, 1, 3},
+                                     {20, 3, 1, -1}}) {
     CHECK_THROWS_AS(cuda::packed_bytes(wrong), std::invalid_argument);
     CHECK_THROWS_AS(cuda::pack(wrong, weights.data(), nullptr, packed.data(), memory), std::invalid_argument);
   }
@@ -81,6 +86,7 @@ TEST_CASE("pool on CUDA refuses what cannot be") {
   refuses_planned(op, "null", [](O& o) { o.src = nullptr; });
   refuses_planned(op, "without pixels", [](O& o) { o.out_w = 0; });
   refuses_planned(op, "channels", [](O& o) { o.channels = 0; });
+  refuses_planned(op, "channels", [](O& o) { o.channels = o.src_stride = kHuge; });
   refuses_planned(op, "kernel", [](O& o) { o.kernel = 0; });
   refuses_planned(op, "kernel", [](O& o) { o.kernel = 1025; });
   refuses_planned(op, "stride positive", [](O& o) { o.stride = 0; });
@@ -141,6 +147,7 @@ TEST_CASE("roi_align on CUDA refuses what cannot be, and does nothing without ro
   refuses_planned(op, "null", [](O& o) { o.boxes = nullptr; });
   refuses_planned(op, "without pixels", [](O& o) { o.h = 0; });
   refuses_planned(op, "channels", [](O& o) { o.channels = 0; });
+  refuses_planned(op, "channels", [](O& o) { o.channels = o.src_stride = kHuge; });
   refuses_planned(op, "side", [](O& o) { o.side = 0; });
   refuses_planned(op, "side", [](O& o) { o.side = 1025; });
   refuses_planned(op, "src_stride", [](O& o) { o.src_stride = 4; });
@@ -205,6 +212,7 @@ TEST_CASE("canvas_from_planes on CUDA refuses what cannot be") {
   const CanvasFromPlanesOp op = {memory, memory + 2048, 8};
   using O = CanvasFromPlanesOp;
   refuses(op, "null", [](O& o) { o.planes = nullptr; });
+  for (const int side : {65536, 1518500250, kHuge}) refuses_planned(op, "side", [&](O& o) { o.side = side; });
   refuses_planned(op, "side", [](O& o) { o.side = 0; });
   refuses_planned(op, "null", [](O& o) { o.canvas = nullptr; });
   refuses_planned(op, "aligned", [](O& o) { o.canvas += 1; });
