@@ -3,12 +3,12 @@
 #include "kernels/proposals.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/math/activation.h"
 #include "kernels/math/box.h"
 #include "kernels/math/iou.h"
+#include "kernels/math/order.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/proposals.cpp"
@@ -57,25 +57,12 @@ using Key = uint64_t;
 constexpr size_t kLanes = 16;  // kept boxes are padded to a multiple of it
 constexpr int kPlanes = 5;     // x0, y0, x1, y1, area
 
-// NaN logits come after all others, -0 equals +0.
-Key make_key(float logit, uint32_t index) {
-  uint32_t descending = 0xFFFFFFFFu;
-  if (logit == logit) {
-    const float canonical = logit + 0.0f;
-    uint32_t bits = 0;
-    std::memcpy(&bits, &canonical, sizeof bits);
-    const bool negative = (bits >> 31) != 0;
-    descending = negative ? bits : ~(bits | 0x80000000u);
-  }
-  return static_cast<Key>(descending) << 32 | index;
-}
-
 void make_keys(const ProposalsOp& p, int64_t begin, int64_t end, Key* keys) {
   for (int64_t cell = begin; cell < end; ++cell) {
     const float* logits = p.objectness + cell * p.objectness_stride;
     for (int a = 0; a < p.anchors_per_cell; ++a) {
       const int64_t index = cell * p.anchors_per_cell + a;
-      keys[index] = make_key(logits[a], static_cast<uint32_t>(index));
+      keys[index] = static_cast<Key>(descending_order(logits[a])) << 32 | static_cast<uint32_t>(index);
     }
   }
 }

@@ -31,6 +31,7 @@ constexpr int kOutputs = 8;   // of a thread, on either axis
 constexpr int kRow = kPixels + 4;
 constexpr int kFarOutside = -(1 << 30);       // a row that no map and no window reaches
 constexpr int64_t kMaxReach = (1 << 30) - 1;  // of the last window's last tap, pixels
+constexpr int kBehind = 4;  // taps behind a window's last that a quad's place may come to, more than there are
 
 using PixelTile = float[kConvDepth][kRow];
 template <int kColumns>
@@ -73,7 +74,7 @@ __device__ __forceinline__ float4 read_map(const ConvOp& p, const Window& window
   const int y = window.y + tap.r * p.desc.dilation;
   const int x = window.x + tap.s * p.desc.dilation;
   const bool inside = tap.r < p.desc.kernel && y >= 0 && y < p.in_h && x >= 0 && x < p.in_w;
-  if (!inside) return make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (!inside) return all_of(0.0f);
   const float* const from = p.src + (window.map + (y * p.in_w + x) * p.src_stride + tap.c);
   return load_quad(from, p.desc.in_channels - tap.c, quads);
 }
@@ -162,7 +163,7 @@ __device__ __forceinline__ void write(const ConvOp& p, int down, int pixels, int
   const int left = p.desc.out_channels - channel;
   const bool dst_quads = has_quads(p.dst, p.dst_stride);
   const bool residual_quads = has_quads(p.residual, p.residual_stride);
-  const float4 none = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  const float4 none = all_of(0.0f);
   const float4 bias = p.weights.bias == nullptr ? none : vec<float4>(p.weights.bias + channel)[0];
   SLN_UNROLL(8)
   for (int i = 0; i < kOutputs; ++i) {
@@ -231,7 +232,7 @@ void check(const ConvOp& op, const ConvPanels& panels) {
   check(fault == nullptr, fault);
   check(op.residual != op.dst || op.residual_stride == op.dst_stride, "the residual is dst, with another stride");
   const int64_t last = op.out_h > op.out_w ? op.out_h : op.out_w;
-  check(last * desc.stride + int64_t{desc.kernel + 4} * desc.dilation <= kMaxReach && desc.pad <= kMaxReach,
+  check(last * desc.stride + int64_t{desc.kernel + kBehind} * desc.dilation <= kMaxReach && desc.pad <= kMaxReach,
         "windows reach further than 2^30 pixels");
   check_buffers(op, "conv");
 }

@@ -29,8 +29,6 @@
 
 namespace sln::cuda {
 
-constexpr bool kEmulated = false;
-
 template <class V, class T>
 __device__ __forceinline__ auto vec(T* pointer) {
   return reinterpret_cast<std::conditional_t<std::is_const_v<T>, const V, V>*>(pointer);
@@ -52,8 +50,6 @@ __device__ __forceinline__ auto vec(T* pointer) {
 #define SLN_UNROLL(n) SLN_PRAGMA(GCC unroll 1)  // unrolled, g++ would not vectorise what is left
 
 namespace sln::cuda {
-
-constexpr bool kEmulated = true;
 
 template <class V, class T>
 EMU_INLINE auto vec(T* pointer, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {

@@ -2,7 +2,8 @@
 // pa * (1 - pv), and the level 1 where v < 0. confidence = C of kernels/math/semdist.h. All in one pass over the
 // logits.
 //
-// A thread a cell of a RoI: neighbouring threads write neighbouring floats of each plane. Blocks of 128 threads.
+// A thread a cell of a RoI: neighbouring threads write neighbouring floats of each plane. Blocks of 128
+// threads: nothing is shared, and small ones spread over more SMs.
 #include "kernels/cuda/checks.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/ops.h"

@@ -6,13 +6,13 @@
 // The scalar maths of kernels/math, so the bytes of kernels/cpu/proposals.cpp. The order is strict: logits, then
 // indices, of which no two are equal, so no result depends on the order of threads.
 //
-// select and nms each are one block: their steps depend on each other, and a block's barrier is cheaper than a launch.
-// select narrows the last place down by digits of 8 bits, counted in shared memory, and stops when the anchors that
-// share its digits are wanted all, which is before the index's digits unless logits tie. nms settles 64 candidates at a
-// time: all threads compare them with the kept boxes and with each other, then one thread walks through 64 words of
-// overlaps. That ends with max_rois boxes, mostly after a few hundred candidates; a matrix of all overlaps would be
+// order and sort have a thread an anchor and a candidate, in blocks of 256, of which sort shares the keys in as large
+// tiles. select and nms each are one block: their steps depend on each other, and a block's barrier is cheaper than a
+// launch. select narrows the last place down by digits of 8 bits, counted in shared memory, and stops when the anchors
+// that share its digits are wanted all, which is before the index's digits unless logits tie. nms settles 64 candidates
+// at a time: all threads compare them with the kept boxes and with each other, then one thread walks through 64 words
+// of overlaps. That ends with max_rois boxes, mostly after a few hundred candidates; a matrix of all overlaps would be
 // computed in vain.
-#include <cstring>
 #include <string>
 
 #include "kernels/cuda/checks.h"
@@ -21,6 +21,7 @@
 #include "kernels/math/activation.h"
 #include "kernels/math/box.h"
 #include "kernels/math/iou.h"
+#include "kernels/math/order.h"
 
 namespace sln::cuda {
 namespace {
@@ -74,16 +75,9 @@ __device__ __forceinline__ float logit_of(const ProposalsOp& p, int index) {
   return p.objectness[cell * p.objectness_stride + (index - cell * p.anchors_per_cell)];
 }
 
-// Descending logits ascend; NaN comes after all others, -0 equals +0.
 __global__ void __launch_bounds__(kOrderThreads) proposals_order_kernel(Work w) {
   const int index = thread_number();
-  if (index >= w.anchors) return;
-  const float logit = logit_of(w.op, index) + 0.0f;
-  uint32_t bits = 0;
-  std::memcpy(&bits, &logit, sizeof bits);
-  const bool negative = bits >> 31 != 0;
-  const uint32_t descending = negative ? bits : ~(bits | 0x80000000u);
-  w.order[index] = logit == logit ? descending : 0xffffffffu;
+  if (index < w.anchors) w.order[index] = descending_order(logit_of(w.op, index));
 }
 
 __device__ __forceinline__ Word key_at(const Work& w, int index) {

@@ -13,9 +13,13 @@ __device__ __forceinline__ bool has_quads(const float* map, int stride) {
   return (reinterpret_cast<uintptr_t>(map) | static_cast<uintptr_t>(stride) * sizeof(float)) % sizeof(float4) == 0;
 }
 
+__device__ __forceinline__ float4 all_of(float value) {
+  return make_float4(value, value, value, value);
+}
+
 // Reads at most `left` floats, the rest of the quad is 0. quads: `from` is aligned as a float4.
 __device__ __forceinline__ float4 load_quad(const float* from, int left, bool quads) {
-  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  float4 v = all_of(0.0f);
   if (left >= 4 && quads) {
     v = vec<float4>(from)[0];
   } else {
@@ -46,9 +50,6 @@ __device__ __forceinline__ float4 fma_quad(const float4& a, const float4& b, con
 }
 __device__ __forceinline__ float4 add_quad(const float4& a, const float4& b) {
   return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
-}
-__device__ __forceinline__ float4 all_of(float value) {
-  return make_float4(value, value, value, value);
 }
 
 }  // namespace sln::cuda

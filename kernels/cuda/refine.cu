@@ -3,7 +3,7 @@
 // lowest on ties. In the operations and the order of kernels/cpu/semdist.cpp.
 //
 // A thread a cell of a RoI: its values stay in registers, and neighbouring threads write neighbouring floats of each
-// plane. Blocks of 128 threads.
+// plane. Blocks of 128 threads: nothing is shared, and small ones spread over more SMs.
 #include "kernels/cuda/checks.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/ops.h"

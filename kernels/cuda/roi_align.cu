@@ -5,8 +5,6 @@
 // A block makes one row of bins of one RoI: the places of its samples are worked out once, by its first threads, and
 // kept in shared memory. Then a thread takes four channels of a bin at a time: 16 reads of neighbouring quads for one
 // write. 128 threads: P = 28 bins of 272 channels are 15 turns, of 80 channels 4.4.
-#include <cmath>
-
 #include "kernels/cuda/checks.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/ops.h"

@@ -125,6 +125,9 @@ ConvRow random_row(Random& random) {
 
 std::vector<ConvRow> rows() {
   std::vector<ConvRow> all = kRows;
+  all.push_back({0, 4, 4, 8, 16, 3, 1, 1, 1});    // no room
+  all.push_back({1, 9, 8, 2, 5, 33, 1, 20, 1});   // a large window
+  all.push_back({1, 19, 17, 5, 20, 3, 4, 2, 3});  // far steps, far taps
   Random random(7);
   for (int i = 0; i < 40; ++i) all.push_back(random_row(random));
   return all;

@@ -18,6 +18,7 @@ std::vector<Row> rows() {
     rows.push_back({7, 25, masks});
     rows.push_back({7, 25, masks, 0, kAll, 0, 200});
     rows.push_back({0, 25, masks});
+    rows.push_back({3, 0, masks});
     for (const int used : {0, 1, 4, 7}) rows.push_back({7, 9, masks, 3, used});
     for (const int shift : {1, 2, 3}) rows.push_back({3, 4 * shift + 1, masks, 2 * shift, kAll, shift});
     rows.push_back({3, 16, masks, 0, kAll, 1});

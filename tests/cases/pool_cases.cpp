@@ -27,6 +27,7 @@ std::vector<Row> rows() {
       {kAverage, 9, 8, 32, 4, 4, 0, 0, 0, 3},
       {kAverage, 16, 16, 261, 4, 4, 0, 11},  // as the RPN's, beside the global layers' place
       {kAverage, 8, 8, 12, 8, 1, 0},
+      {kMax, 3, 3, 1, 1024, 1024, 1023},  // the largest window
   };
   for (const int channels : {1, 4, 5, 16, 21, 64}) {
     rows.push_back({kMax, 8, 8, channels, 3, 2, 1});  // the stem's, even size

@@ -16,6 +16,7 @@ std::vector<Row> rows() {
   std::vector<Row> rows = {
       {0, 16, 5, 11},
       {1, 16, 5},
+      {3, 0, 5, 11},
       {3, 25, 5, 11, true, 90},
       {3, 25, 5, 11, false, 3e38f},
       // Items in use.

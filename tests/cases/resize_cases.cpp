@@ -34,6 +34,10 @@ const std::vector<Row> kRows = {
     {2800, 131, 20},
     {20, 1000, 24, 4},
     {1270, 290, 24, 2, 127, 128},
+    {65535, 2, 32},  // the largest sides of the API
+    {2, 65535, 32},
+    {200000, 3, 16},  // bands of one row
+    {349525, 2, 16},  // the widest of CUDA
 };
 
 std::string text(const Row& c) {

@@ -32,6 +32,7 @@ std::vector<Row> rows() {
       {5, 13, 21, 9, Boxes::kOutside, 6},
       {1, 1, 21, 9, Boxes::kOutside, 6},
       {1, 1, 5, 1, Boxes::kInside, 6},
+      {16, 16, 5, 256, Boxes::kInside, 2},  // the largest side of a config
       {16, 16, 20, 7, Boxes::kInside, 6, kAll, 0.25f, 0, 0, 1},
       {16, 16, 32, 2, Boxes::kOutside, 6, 3, 0.25f, 4, 16, 2},
       {1, 30, 5, 2, Boxes::kInside, 6},
@@ -68,7 +69,7 @@ const std::vector<std::vector<float>> kOutside = {
     {-3e38f, 0, 3e38f, 10},         {1e9f, 1e9f, 2e9f, 2e9f}, {-1e9f, 5, 9, 1e9f},
 };
 
-// One box per four pixels of the map's side: what the network's proposals may be.
+// Within the map and at least 4 canvas pixels wide: what the network's proposals may be.
 std::vector<float> random_box(Maker& maker, float h, float w) {
   const float x = maker.random.uniform(0, w * 0.8f), y = maker.random.uniform(0, h * 0.8f);
   return {x, y, maker.random.uniform(x + 4, w), maker.random.uniform(y + 4, h)};

@@ -38,7 +38,7 @@ OpProblem make(const Row& c, bool nasty, uint32_t seed) {
   op.count = static_cast<int>(c.ratios.size());
   for (int i = 0; i < op.count; ++i) {
     const auto& [h, w] = c.ratios[static_cast<size_t>(i)];
-    op.sources[i] = {nullptr, c.h / h, c.w / w, c.channels + c.extra_src};
+    op.sources[i] = {nullptr, c.h / h, c.w / w, c.channels + c.extra_src * (i + 1)};
   }
   op.channels = c.channels;
   op.h = c.h;

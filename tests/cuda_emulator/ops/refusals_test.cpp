@@ -158,6 +158,29 @@ TEST_CASE("roi_align on CUDA refuses what cannot be, and does nothing without ro
   CHECK(cuda::run(op, nullptr, nullptr) == 0);
 }
 
+TEST_CASE("softmax on CUDA refuses what cannot be, and does nothing without room") {
+  SoftmaxOp op;
+  op.src = memory, op.dst = memory + 2048;
+  op.items = {1}, op.pixels_per_item = 1;
+  op.src_stride = op.dst_stride = 16, op.channels = 5;
+  using O = SoftmaxOp;
+  refuses_planned(op, "null", [](O& o) { o.src = nullptr; });
+  refuses_planned(op, "null", [](O& o) { o.dst = nullptr; });
+  refuses_planned(op, "1..16", [](O& o) { o.channels = 0; });
+  refuses_planned(op, "1..16", [](O& o) { o.channels = 17, o.src_stride = o.dst_stride = 32; });
+  refuses_planned(op, "zero_pad", [](O& o) { o.zero_pad = -1; });
+  refuses_planned(op, "zero_pad", [](O& o) { o.zero_pad = 12; });
+  refuses_planned(op, "src_stride", [](O& o) { o.src_stride = 4; });
+  refuses_planned(op, "semdist_stride", [](O& o) { o.semdist = o.dst + 16; });
+  refuses_planned(op, kOffsets, [](O& o) { o.pixels_per_item = 1 << 27; });
+  refuses_planned(op, kOffsets, [](O& o) { o.items.room = 1 << 27; });
+  refuses_planned(op, kOffsets, [](O& o) { o.items.room = o.pixels_per_item = kHuge; });
+  refuses_planned(op, kOffsets, [](O& o) { o.pixels_per_item = 2, o.dst_stride = 1 << 30; });
+  op.items.room = 0, op.src = nullptr;
+  CHECK(cuda::scratch_bytes(op) == 0);
+  CHECK(cuda::run(op, nullptr, nullptr) == 0);
+}
+
 TEST_CASE("refine on CUDA refuses what cannot be, and does nothing without room") {
   RefineOp op;
   op.ilm_logits = memory, op.items = {2}, op.pixels_per_item = 4;
