@@ -65,7 +65,7 @@ Written run(cpu::Isa isa, const ConvOp& op) {
 std::vector<float> magnitudes(ConvOp op) {
   std::vector<std::vector<float>> values;
   const auto absolute = [&](const float*& pointer, int64_t count) {
-    if (pointer == nullptr) return;
+    if (pointer == nullptr || count <= 0) return;
     values.emplace_back(pointer, pointer + count);
     for (float& value : values.back()) value = std::fabs(value);
     pointer = values.back().data();

@@ -2,7 +2,6 @@
 set(SLN_ISA_TESTS
   isa_test
   buffers_test
-  conv_test
   decode_test
   depthwise_test
   depth_order_test
