@@ -81,8 +81,11 @@ TEST_CASE("resize agrees with PyTorch's antialiased interpolate") {
 }
 
 TEST_CASE("resize agrees with its definition") {
-  for_each_run<sln::ResizeOp>(
-      [](const sln::ResizeOp& op) { CHECK(largest_difference(op, sln_naive::resize(op)) < kTolerance); });
+  for_each_run<sln::ResizeOp>([](const sln::ResizeOp& op) {
+    // Of the widest photos a sum in float has thousands of terms, and rounds as often.
+    const double tolerance = kTolerance + 2e-6 * std::max(op.width, op.height) / op.side;
+    CHECK(largest_difference(op, sln_naive::resize(op)) < tolerance);
+  });
 }
 
 TEST_CASE("a resized image of one colour keeps it") {
