@@ -1,6 +1,7 @@
 // Resizing against PyTorch's and against its definition in double; bytes: ops_test.
 #include "kernels/resize.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <fstream>
