@@ -91,13 +91,17 @@ class Copy:
 
     def __init__(self, folder: pathlib.Path, jobs: int):
         self.sources, self.build, self.jobs = folder / "sources", folder / "build", jobs
-        if self.sources.exists():
-            shutil.rmtree(self.sources)
-        files = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True).stdout.split("\n")
-        for name in filter(None, files):
-            if (ROOT / name).is_file():
-                (self.sources / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.sources / name)
+        listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True).stdout.split("\n")
+        names = {name for name in listed if name and (ROOT / name).is_file()}
+        for path in [path for path in self.sources.rglob("*") if path.is_file()]:
+            if path.relative_to(self.sources).as_posix() not in names:
+                path.unlink()
+        # What is as it was keeps its time, so that it is not built again; what a fault was in has a new one.
+        for name in names:
+            path = self.sources / name
+            if not path.is_file() or path.read_bytes() != (ROOT / name).read_bytes():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, path)
         done = run(["cmake", "-S", str(self.sources), "-B", str(self.build), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"])
         if done.returncode != 0:
             sys.exit(done.stdout + done.stderr)
