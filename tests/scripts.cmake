@@ -7,7 +7,6 @@ set(SLN_ISA_TESTS
   depth_order_test
   mask_bits_test
   mask_planes_test
-  ops_test
   paste_test
   pool_test
   proposals_test
