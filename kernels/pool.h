@@ -1,5 +1,6 @@
-// Pooling, NHWC float32. Average: the sum in (row, column) order, one chain of additions from the first value, then
-// multiplied by 1/(kernel*kernel).
+// Pooling, NHWC float32. Max: from -inf on, in (row, column) order, `a > b ? a : b` of the largest so far and the next
+// value, so a NaN lasts until the next one. Average: the sum in (row, column) order, one chain of additions from the
+// first value, then multiplied by 1/(kernel*kernel).
 #pragma once
 
 #include <cstddef>

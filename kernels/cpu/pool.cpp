@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/math/window.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/pool.cpp"
@@ -19,24 +20,18 @@ HWY_BEFORE_NAMESPACE();
 namespace sln::cpu::HWY_NAMESPACE {
 namespace {
 
-// The part of a window that lies on the map: rows [y0, y1), columns [x0, x1).
+// A window's rows and columns.
 struct Window {
-  int y0, y1, x0, x1;
+  Span y, x;
 };
-
-HWY_INLINE Window window_at(const PoolOp& p, int out_y, int out_x) {
-  const int y = out_y * p.stride - p.pad;
-  const int x = out_x * p.stride - p.pad;
-  return {std::max(y, 0), std::min(y + p.kernel, p.in_h), std::max(x, 0), std::min(x + p.kernel, p.in_w)};
-}
 
 // One output pixel, channels [c, c + Lanes(d)).
 template <class D>
 HWY_INLINE void max_window(D d, const PoolOp& p, const Window& window, size_t c, float* out) {
   auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
-  for (int y = window.y0; y < window.y1; ++y) {
+  for (int y = window.y.begin; y < window.y.end; ++y) {
     const float* row = p.src + static_cast<size_t>(y) * p.in_w * p.src_stride + c;
-    for (int x = window.x0; x < window.x1; ++x) {
+    for (int x = window.x.begin; x < window.x.end; ++x) {
       best = hn::Max(best, hn::LoadU(d, row + static_cast<size_t>(x) * p.src_stride));
     }
   }
@@ -45,7 +40,7 @@ HWY_INLINE void max_window(D d, const PoolOp& p, const Window& window, size_t c,
 
 template <class D>
 HWY_INLINE void average_window(D d, const PoolOp& p, const Window& window, size_t c, float* out) {
-  const float* first = p.src + (static_cast<size_t>(window.y0) * p.in_w + window.x0) * p.src_stride + c;
+  const float* first = p.src + (static_cast<size_t>(window.y.begin) * p.in_w + window.x.begin) * p.src_stride + c;
   auto sum = hn::LoadU(d, first);
   for (int y = 0; y < p.kernel; ++y) {
     const float* row = first + static_cast<size_t>(y) * p.in_w * p.src_stride;
@@ -61,8 +56,9 @@ template <bool kMax>
 HWY_INLINE void pool_rows(const PoolOp& p, int64_t begin, int64_t end) {
   const size_t channels = static_cast<size_t>(p.channels);
   for (int64_t y = begin; y < end; ++y) {
+    const Span window_rows = on_map(static_cast<int>(y) * p.stride - p.pad, p.kernel, p.in_h);
     for (int x = 0; x < p.out_w; ++x) {
-      const Window window = window_at(p, static_cast<int>(y), x);
+      const Window window = {window_rows, on_map(x * p.stride - p.pad, p.kernel, p.in_w)};
       float* out = p.dst + (static_cast<size_t>(y) * p.out_w + x) * p.dst_stride;
       for_each_channel(channels, [&](auto d, size_t c) HWY_ATTR {
         if (kMax) {

@@ -227,7 +227,7 @@ void check(bool holds, const char* what) {
 void check(const ConvOp& op, const ConvPanels& panels) {
   const ConvDesc& desc = op.desc;
   check(op.weights.weights != nullptr && op.weights.layout == panels.layout(), "weights were not packed by cuda::pack");
-  check(op.weights.bytes == packed_bytes(desc), "weights were packed for another shape");
+  check(op.weights.bytes == panels.bytes(), "weights were packed for another shape");
   const char* const fault = fault_of(op);
   check(fault == nullptr, fault);
   check(op.residual != op.dst || op.residual_stride == op.dst_stride, "the residual is dst, with another stride");

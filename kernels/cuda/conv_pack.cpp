@@ -32,8 +32,7 @@ ConvPanels conv_panels(const ConvDesc& desc) {
 }
 
 size_t packed_bytes(const ConvDesc& desc) {
-  const ConvPanels panels = conv_panels(desc);
-  return static_cast<size_t>(panels.floats() + panels.channels()) * sizeof(float);
+  return conv_panels(desc).bytes();
 }
 
 PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias, void* host, void* device) {
@@ -56,7 +55,7 @@ PackedWeights pack(const ConvDesc& desc, const float* weights, const float* bias
   std::fill_n(packed_bias, panels.channels(), 0.0f);
   if (bias != nullptr) std::copy_n(bias, desc.out_channels, packed_bias);
   const auto* const packed = static_cast<const float*>(device);
-  return {packed, bias != nullptr ? packed + panels.floats() : nullptr, packed_bytes(desc), panels.layout()};
+  return {packed, bias != nullptr ? packed + panels.floats() : nullptr, panels.bytes(), panels.layout()};
 }
 
 }  // namespace sln::cuda

@@ -1,6 +1,7 @@
 // How the weights of a convolution lie on the device: what packing and launching share.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/conv.h"
@@ -24,6 +25,7 @@ struct ConvPanels {
   int32_t layout() const { return kConvLayout + width / 64; }
   int64_t channels() const { return int64_t{count} * width; }
   int64_t floats() const { return depth * channels(); }  // without the bias
+  size_t bytes() const { return static_cast<size_t>(floats() + channels()) * sizeof(float); }
 };
 
 // Throws std::invalid_argument where desc is none, or its weights are too many for 32-bit offsets.

@@ -9,34 +9,28 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/ops.h"
 #include "kernels/cuda/quads.cuh"
+#include "kernels/math/window.h"
 
 namespace sln::cuda {
 namespace {
 
 constexpr int kThreads = 128;
 
-// The part of a window that lies on the map: rows [y0, y1), columns [x0, x1).
-struct Window {
-  int y0, y1, x0, x1;
-};
-
-__device__ __forceinline__ Window window_at(const PoolOp& p, int out_y, int out_x) {
-  const int y = out_y * p.stride - p.pad;
-  const int x = out_x * p.stride - p.pad;
-  return {y > 0 ? y : 0, y + p.kernel < p.in_h ? y + p.kernel : p.in_h, x > 0 ? x : 0,
-          x + p.kernel < p.in_w ? x + p.kernel : p.in_w};
-}
-
 __device__ __forceinline__ float larger(float a, float b) {
   return a > b ? a : b;
 }
+
+// A window's rows and columns.
+struct Window {
+  Span y, x;
+};
 
 // Calls take(values of four channels) for each pixel of the window.
 template <class Take>
 __device__ __forceinline__ void each_pixel(const PoolOp& p, const Window& window, int channel, const Take& take) {
   const bool quads = has_quads(p.src, p.src_stride);
-  for (int y = window.y0; y < window.y1; ++y) {
-    for (int x = window.x0; x < window.x1; ++x) {
+  for (int y = window.y.begin; y < window.y.end; ++y) {
+    for (int x = window.x.begin; x < window.x.end; ++x) {
       take(load_quad(p.src + ((y * p.in_w + x) * p.src_stride + channel), p.channels - channel, quads));
     }
   }
@@ -64,7 +58,9 @@ __global__ void __launch_bounds__(kThreads) pool_kernel(PoolOp p) {
   const int channel = (thread_number() - pixel * quads) * 4;
   const int y = pixel / p.out_w;
   if (y >= p.out_h) return;
-  const Window window = window_at(p, y, pixel - y * p.out_w);
+  const int x = pixel - y * p.out_w;
+  const Window window = {on_map(y * p.stride - p.pad, p.kernel, p.in_h),
+                         on_map(x * p.stride - p.pad, p.kernel, p.in_w)};
   const float4 value = p.kind == PoolKind::kMax ? largest(p, window, channel) : average(p, window, channel);
   const int left = p.channels - channel;
   const float4 out = make_float4(left > 0 ? value.x : 0.0f, left > 1 ? value.y : 0.0f, left > 2 ? value.z : 0.0f,

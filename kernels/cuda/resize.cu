@@ -1,12 +1,12 @@
 // Photo to canvas: the triangle filter of kernels/math/triangle.h along x, then along y, then (x - mean) / std. Every
 // sum is one fmaf chain in image order, as in kernels/cpu/resize.cpp.
 //
-// The photo goes up in bands of rows, so that no buffer depends on its size. resize_taps_kernel
-// works out which pixels each canvas column and row reads. resize_filter_kernel filters a band along
-// x: a thread makes one canvas column of kRows image rows, so that a weight is worked out once for all of them.
-// resize_add_kernel, a thread a canvas pixel, continues the chain along y through the band; the chains run in row order
-// and wait in the canvas between bands, so the bands change no bit. The pixel's last band normalises it. Blocks of 128
-// threads along a row, whose reads and writes are neighbours.
+// The photo goes up in bands of rows, so that no buffer depends on its size. resize_taps_kernel works out which pixels
+// each canvas column and row reads. resize_filter_kernel filters a band along x: a thread makes one canvas column of
+// kRows image rows, so that a weight is worked out once for all of them. resize_add_kernel, a thread a canvas pixel,
+// continues the chain along y through the band; the chains run in row order and wait in the canvas between bands, so
+// the bands change no bit. The pixel's last band normalises it. Blocks of 128 threads along a row, whose reads and
+// writes are neighbours.
 #include "kernels/cuda/checks.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/ops.h"

@@ -12,17 +12,25 @@
 
 namespace sln_naive {
 
-// Largest logit, exp, sum in channel order.
-inline std::vector<float> softmax(const std::vector<float>& logits) {
-  float largest = logits[0];
-  for (const float z : logits) largest = largest > z ? largest : z;
-  std::vector<float> p;
-  float sum = 0;
-  for (const float z : logits) {
-    p.push_back(sln::exp(z - largest));
+inline float exponential(float x) {
+  return sln::exp(x);
+}
+inline double exponential(double x) {
+  return std::exp(x);
+}
+
+// Largest logit, exp, sum in channel order. Real is float or double.
+template <typename Real>
+std::vector<Real> softmax(const std::vector<Real>& logits) {
+  Real largest = logits[0];
+  for (const Real z : logits) largest = largest > z ? largest : z;
+  std::vector<Real> p;
+  Real sum = 0;
+  for (const Real z : logits) {
+    p.push_back(exponential(z - largest));
     sum += p.back();
   }
-  for (float& value : p) value /= sum;
+  for (Real& value : p) value /= sum;
   return p;
 }
 
@@ -60,18 +68,6 @@ inline void run(const sln::RefineOp& op) {
     for (int c = 0; c < op.channels; ++c) planes[int64_t{c} * op.pixels_per_item] = p[static_cast<size_t>(c)];
     op.confidence[i] = sln::confidence(p[0]);
   }
-}
-
-inline std::vector<double> softmax(const std::vector<double>& logits) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  std::vector<double> out;
-  double sum = 0;
-  for (const double z : logits) {
-    out.push_back(std::exp(z - largest));
-    sum += out.back();
-  }
-  for (double& p : out) p /= sum;
-  return out;
 }
 
 // E[C - L]: C is 1 and L the level on channels 1 and up, both are 0 on channel 0.
