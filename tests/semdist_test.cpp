@@ -13,12 +13,6 @@ namespace {
 
 constexpr double kTolerance = 5e-7;  // of probabilities
 
-template <typename Op>
-void run_once(const Op& op) {
-  sln::cpu::ThreadPool pool(1);
-  sln::cpu::run(op, nullptr, pool);
-}
-
 }  // namespace
 
 TEST_CASE("softmax agrees with its definition") {
@@ -44,7 +38,8 @@ TEST_CASE("softmax of extreme logits stays finite") {
   sln::SoftmaxOp op;
   op.src = src.data(), op.items = {1}, op.pixels_per_item = 3, op.src_stride = op.channels = 5;
   op.dst = dst.data(), op.dst_stride = 5;
-  run_once(op);
+  sln::cpu::ThreadPool pool(1);
+  run_on_cpu(op, pool);
   CHECK(std::vector<float>(dst.begin(), dst.begin() + 5) == std::vector<float>{0, 0, 0, 0.5f, 0.5f});
   CHECK(dst[5] == 0);
   CHECK(dst[6] == Approx(1 / (3 + std::exp(-1.0))));
@@ -82,7 +77,8 @@ TEST_CASE("refinement takes the lowest level on ties and keeps C under 1") {
   op.ilm_logits = ilm.data(), op.residual = residual.data(), op.items = {1};
   op.pixels_per_item = 4, op.logits_stride = op.channels = 5;
   op.layers = layers.data(), op.confidence = confidence.data(), op.level = level.data();
-  run_once(op);
+  sln::cpu::ThreadPool pool(1);
+  run_on_cpu(op, pool);
   CHECK(level == std::vector<uint8_t>{0, 0, 3, 0});
   CHECK(confidence[0] == 0);
   CHECK(confidence[1] == 1.0f - 1.0f / 1024);
